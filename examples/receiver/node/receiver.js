@@ -118,9 +118,16 @@ async function ingest({ webhook, body, headers, url }) {
 }
 
 async function isReady() {
+    if (stopping) return false;
     const all = [...webhooks.values()];
-    const canSpool = () => all.every((webhook) => webhook.spool) && spool.hasRoom();
-    return !stopping && query(READY, [all.map((webhook) => webhook.log)]).then(({ ready }) => ready, canSpool);
+    try {
+        const { ready } = await query(READY, [all.map((webhook) => webhook.log)]);
+        if (!ready) log('warning', 'database not ready', { message: 'a log is missing or has no secret, or this is a standby' });
+        return ready;
+    } catch (refusal) {
+        log('warning', 'database not ready', refusal.fields());
+        return all.every((webhook) => webhook.spool) && spool.hasRoom();
+    }
 }
 
 // ---- requests ----------------------------------------------------------------------------------------------

@@ -167,9 +167,13 @@ class Receiver:
         if self.stopping:
             return False
         try:
-            return (await self.query(READY, [webhook["log"] for webhook in WEBHOOKS.values()]))["ready"]
-        except Refusal:
+            ready = (await self.query(READY, [webhook["log"] for webhook in WEBHOOKS.values()]))["ready"]
+        except Refusal as refusal:
+            log("warning", "database not ready", **refusal.fields())
             return all(webhook.get("spool") for webhook in WEBHOOKS.values()) and self.spool.has_room()
+        if not ready:
+            log("warning", "database not ready", message="a log is missing or has no secret, or this is a standby")
+        return ready
 
     # ---- requests ---------------------------------------------------------------------------------------------------
 

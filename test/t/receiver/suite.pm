@@ -268,6 +268,8 @@ WHERE usename = 'receiver' AND wait_event_type = 'Lock'});
 	$locker->quit;
 }
 
+sub last_not_ready { return (grep { /"database not ready"/ } split /\n/, slurp_file($log_file))[-1] }
+
 sub test_outages
 {
 	is(http('GET', '/readyz')->{status}, 200, 'the receiver is ready');
@@ -283,11 +285,14 @@ sub test_outages
 	answer('ALTER ROLE receiver NOLOGIN');
 	answer(q{SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = 'receiver'});
 	is_unavailable('a refused login', dialpad(22));
+	is(http('GET', '/readyz')->{status}, 503, 'a refused login: the receiver is not ready');
+	like(last_not_ready(), qr/"code": ?"28000"/, 'and says why');
 	answer('ALTER ROLE receiver LOGIN');
 
 	answer(q{SELECT set_call_event_secret('zoom_phone.call_events', NULL)});
 	answers('a log without a secret', 500, '/webhooks/zoom', zoom(int(time)));
 	is(http('GET', '/readyz')->{status}, 503, 'a log without a secret: the receiver is not ready');
+	like(last_not_ready(), qr/has no secret/, 'and says why');
 	answer(qq{SELECT set_call_event_secret('zoom_phone.call_events', convert_to('$secret', 'UTF8'))});
 }
 
