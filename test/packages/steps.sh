@@ -42,6 +42,7 @@ install_packages() {
     apt-get -q update
     install "${OURS[@]}"
     has_no_compiler
+    [ -z "$(find /usr/share/doc/callhardening -name '*.gz' ! -name 'changelog*')" ]
 }
 
 # In the cluster that Debian makes, and the way back. Clients go on without the package.
