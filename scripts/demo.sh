@@ -329,14 +329,14 @@ supervision() {
     show "SELECT count(*) AS checks, count(*) FILTER (WHERE NOT ok) AS failed FROM check_call_hardening();"
 }
 
-# -- the extension -----------------------------------------------------------------------------
-
 # The user of the server may not be able to read these sources, nor write here.
 report() {
     heading "A report on all of it"
     PATH=$BINDIR:$PATH "$PARTS/report.sh" -o "$STARTED_IN/callhardening_demo.html"
     echo "It loads nothing, and has no body, number or secret."
 }
+
+# -- the extension -----------------------------------------------------------------------------
 
 version_of() { sed -n "s/^default_version = '\(.*\)'/\1/p" "$1/callhardening.control" 2>/dev/null || true; }
 

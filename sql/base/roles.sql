@@ -171,8 +171,8 @@ BEGIN
             format('what must be ingest, process, claim, operate, monitor, read, own or backup, not %s',
                 coalesce('"' || what || '"', 'NULL')));
     END IF;
-    -- An owner has tables before he has a log, a dump has what is remembered about all of them, and tables of calls can
-    -- be watched without a log.
+    -- An owner has tables before there is a log, a dump has what is remembered about all of them, and tables of calls
+    -- can be watched without a log.
     IF NOT (what IN ('own', 'backup')
             OR what = 'monitor' AND coalesce(log = 0, NOT EXISTS (SELECT FROM _callhardening.logs))) THEN
         number := _callhardening.log_number(log);

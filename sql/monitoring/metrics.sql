@@ -236,5 +236,6 @@ Prometheus.
 
 What is not known is absent. Then a metric with a name in up or visible is 0, and tells so. Times
 are in seconds, sizes in bytes. The commit saves the counts, so that no counter falls after a crash
-of the server. A read-only transaction does not save them.
+of the server. Two exceptions: a read-only transaction saves none, and no transaction saves those
+that another session is saving.
 - calls: true adds the metrics that read the calls tables, as call_health does; NULL: false';

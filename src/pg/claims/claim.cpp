@@ -326,7 +326,7 @@ bool is_time_to_look(const LastLook &last, int32 consumer_id, bool is_idle)
     return last.consumer_id != consumer_id || age < 0 || age >= (is_idle ? second : minute);
 }
 
-// After a look that finds some, the next one is due at once: whoever claims then has to find them too.
+// After a look that finds some, the next one is due at once: the next claim has to find them too.
 bool sees_strays(const ClaimContext &context, bool is_idle)
 {
     const EventLog &log = *context.log;
