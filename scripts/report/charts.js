@@ -88,6 +88,7 @@ function stacked(series) {
 function timeLabels(splits, step) {
     let day = null;
     return splits.map(split => {
+        if (step < 1 && !Number.isInteger(split)) return ''; // a label has whole seconds: else neighbours have the same
         const today = formatted(split * 1000, DAY);
         const clock = formatted(split * 1000, step < 60 ? { ...CLOCK, second: '2-digit' } : CLOCK);
         const isNew = today !== day;

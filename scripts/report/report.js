@@ -261,7 +261,7 @@ function funnel(log) {
         isOlder = own?.applied + own?.unchanged + own?.refused > received;
     const summary =
         `Of ${many(delivered, 'delivery', 'deliveries')} since ${time(counted_since)}, ${count(redelivered)} came again. ` +
-        `${count(own?.applied)} events were applied, ${count(own?.refused)} had a status that the table refused, and ${count(own?.died)} died.` +
+        `${many(own?.applied, 'event was', 'events were')} applied, ${count(own?.refused)} had a status that the table refused, and ${count(own?.died)} died.` +
         (isOlder ? ' Some of these came before the counts began.' : '') +
         (purged > 0 ? ` ${count(purged)} are purged.` : '');
     return element(
