@@ -37,11 +37,11 @@ jsonschema.validators.validates("2020-12")(
 
 
 def schema_faults(meta):
-    schemas = [json.loads(file.read_text()) for file in SCHEMAS.glob("*.json")]
-    resolver = jsonschema.RefResolver("", {}, store={schema["$id"]: schema for schema in schemas})
-    base, schema = resolver.resolve("https://pgxn.org/meta/v1/distribution.schema.json")
-    resolver.push_scope(base)
-    for fault in jsonschema.validators.validator_for(schema)(schema, resolver=resolver).iter_errors(meta):
+    """The schemas refer to each other, so they go into one document."""
+    schemas = {file.name: json.loads(file.read_text()) for file in SCHEMAS.glob("*.json")}
+    schema = {"$schema": schemas["distribution.schema.json"]["$schema"], "$id": "https://pgxn.org/meta/v1/all.schema.json",
+              "$ref": "distribution.schema.json", "$defs": schemas}
+    for fault in jsonschema.validators.validator_for(schema)(schema).iter_errors(meta):
         yield f"META.json: {'/'.join(map(str, fault.absolute_path))}: {fault.message}"
 
 
