@@ -330,6 +330,15 @@ supervision() {
 }
 
 # The user of the server may not be able to read these sources, nor write here.
+monitor() {
+    heading "A monitor: it sees the figures, and no body"
+    show "CREATE ROLE watcher LOGIN;"
+    show "SELECT grant_call_role('watcher', 'monitor');"
+    show "SET ROLE watcher; SELECT line FROM string_to_table(call_metrics(), E'\n') AS line
+  WHERE line LIKE 'callhardening_events_%_total{%' ORDER BY line LIMIT 8;"
+    show "SELECT has_column_privilege('watcher', 'call_events', 'payload', 'SELECT') AS reads_bodies;"
+}
+
 report() {
     heading "A report on all of it"
     PATH=$BINDIR:$PATH "$PARTS/report.sh" -o "$STARTED_IN/callhardening_demo.html"
@@ -394,6 +403,7 @@ by_hand
 existing
 another_provider
 supervision
+monitor
 report
 
 spent demo
