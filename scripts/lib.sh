@@ -53,8 +53,8 @@ TEST_NODE_PACKAGES=(
 
 WORK= PLACE= JOB= LANES=() AS_USER=() AS_ROOT=() UPDATED= CLUSTER_RULE_SET= WITH_JIT=
 
-# Options of make for a module built differently, and a command to run the server under.
-BUILD_OPTIONS=() UNDER=()
+# Options of make, and a command to run the server under. A quarter of a build's time is for a debugger.
+BUILD_OPTIONS=(COPT=-g0) UNDER=()
 
 # The caller's PGHOST, PGOPTIONS or MAKEFLAGS would reach the private server's tools.
 for name in ${!PG@} MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES; do
@@ -95,7 +95,7 @@ clean_up() {
     exec >&"$STDOUT" 2>&"$STDERR"
     cd /
     end_job
-    [ "${#LANES[@]}" -eq 0 ] || { kill -TERM "${LANES[@]}" 2>/dev/null; wait; }
+    [ "${#LANES[@]}" -eq 0 ] || { kill -TERM -- "${LANES[@]/#/-}" 2>/dev/null; wait; }
     allow_clusters
     if [ -n "$WORK" ]; then
         stop_servers
@@ -315,7 +315,7 @@ unpack_test_programs() {
 
 fetch_node_packages() {
     if ! command -v npm >/dev/null ||
-        ! run npm install --silent --no-audit --no-fund --prefix "$WORK/node" "${TEST_NODE_PACKAGES[@]}" >/dev/null 2>&1; then
+        ! run npm install --silent --fetch-retries=1 --no-audit --no-fund --prefix "$WORK/node" "${TEST_NODE_PACKAGES[@]}" >/dev/null 2>&1; then
         echo "  without packages of Node: their tests are skipped"
         return 0
     fi

@@ -54,13 +54,16 @@ BEGUN=0
 lane() {
     local name=$1
     shift
+    set -m
     (
+        set +m
         JOB=
         trap 'end_job; exit 143' INT TERM HUP
         PLACE=$WORK/$name
         run mkdir "$PLACE"
         "$@"
     ) &
+    set +m
     LANES+=($!)
 }
 
@@ -121,13 +124,13 @@ prints_no_warning() { ! grep -E 'warning:|WARNING:' "$1"; }
 
 is_clean_with_clang() {
     local objects
-    cp -R "$WORK/src" "$WORK/clang"
+    mkdir "$WORK/clang"
+    tar -C "$WORK/src" --exclude=./build --exclude='*.o' -cf - . | tar -C "$WORK/clang" -xf -
     [ -z "${AS_USER[*]}" ] || chown -R --reference="$WORK" "$WORK/clang"
     objects=$(cd "$WORK/clang" && ls src/core/*/*.cpp src/pg/*.cpp src/pg/*/*.cpp | sed 's/cpp$/o/')
-    find "$WORK/clang/src" -name '*.o' -delete
     # The list is split into words. PGXS's own flags are for g++, and clang does not know some of them.
     # shellcheck disable=SC2086
-    make_in "$WORK/clang" -s CXX="$CLANG --driver-mode=g++ -fsyntax-only -Wno-unknown-warning-option -Wno-ignored-optimization-argument" \
+    make_in "$WORK/clang" -s "-j$(nproc)" CXX="$CLANG --driver-mode=g++ -fsyntax-only -Wno-unknown-warning-option -Wno-ignored-optimization-argument" \
         $objects >"$WORK/clang.log" 2>&1 || { cat "$WORK/clang.log"; return 1; }
     prints_no_warning "$WORK/clang.log"
 }
@@ -188,9 +191,6 @@ build_checks() {
     checks_begin build
     check 'the build prints no warning' prints_no_warning "$WORK/build.log"
     check 'only functions are exported' exports_functions_only
-    if [ -n "$CLANG" ]; then
-        check 'clang prints no warning' is_clean_with_clang
-    fi
     check 'an installation removes bitcode of an earlier version' removes_bitcode
     check 'the install script takes over no existing object' takes_nothing_over
     check 'the install script of a release is as it was released' make_in "$WORK/src" -s check-release
@@ -245,11 +245,11 @@ browser_suite() {
 tap_suite() {
     printf '%s\n' "log_line_prefix = '%m [%p] %e '" >"$WORK/tap.conf"
     chmod 644 "$WORK/tap.conf"
-    suite tap "$1" '^ok [0-9]+( - .*)?$' '^not ok [0-9]+' '^ok [0-9]+ # skip|# SKIP|skipped: ' \
+    suite tap "$(files 'test/t/*/*.pl')" '^ok [0-9]+( - .*)?$' '^not ok [0-9]+' '^ok [0-9]+ # skip|# SKIP|skipped: ' \
         env "TEMP_CONFIG=$WORK/tap.conf" make -C "$WORK/src" "PG_CONFIG=$PG_CONFIG" check-tap "PROVE_FLAGS=--verbose --jobs=$(nproc)"
 }
 
-# Each target runs for a minute. Then their inputs go through the server, so it must be running.
+# Each target runs for a minute. Then their inputs go through a server.
 fuzz_suite() {
     if [ -z "$FUZZER" ]; then
         echo "  clang has no fuzzer here: fuzzing is skipped"
@@ -259,7 +259,8 @@ fuzz_suite() {
         cat "$WORK/fuzz.log"
         die "the fuzz targets do not build"
     }
-    suite fuzz "$1" '^ok - ' '^not ok - ' '^$ never' make -C "$WORK/src" -s "PG_CONFIG=$PG_CONFIG" "FUZZ_SECONDS=${FUZZ_SECONDS:-60}" fuzz
+    suite fuzz "$(files 'test/fuzz/*_fuzz.cpp')" '^ok - ' '^not ok - ' '^$ never' make -C "$WORK/src" -s "PG_CONFIG=$PG_CONFIG" "FUZZ_SECONDS=${FUZZ_SECONDS:-60}" fuzz
+    start_test_server
     run "$BINDIR/psql" -Xqc 'CREATE EXTENSION callhardening'
     suite differential 1 '^ok - ' '^not ok - ' '^$ never' make -C "$WORK/src" -s "PG_CONFIG=$PG_CONFIG" fuzz-differential
 }
@@ -275,7 +276,8 @@ logs_are_clean() {
 log_checks() {
     local tap_logs
     checks_begin 'server logs'
-    check 'the server log has no internal error and no crash' logs_are_clean "$WORK/server.log"
+    # shellcheck disable=SC2046
+    check 'the server logs have no internal error and no crash' logs_are_clean $(find "$WORK" -maxdepth 2 -name server.log)
     tap_logs=$(find "$WORK/src/build/tap" -path '*/log/*.log' ! -name 'regress_log_*' 2>/dev/null || true)
     if [ -n "$tap_logs" ]; then
         # shellcheck disable=SC2086
@@ -378,11 +380,29 @@ check_with_server() {
     checks_begin build
     check 'the build prints no warning' prints_no_warning "$WORK/build.log"
     checks_end build
+    lane server server_lane
+    lane tap tap_suite
+    wait_for_lanes
+    log_checks
+}
+
+# It needs the processors all the time, and the other lanes sleep often.
+rules_lane() {
+    renice -n 5 "$BASHPID" >/dev/null
+    if [ -n "$CLANG" ]; then
+        checks_begin clang
+        check 'clang prints no warning' is_clean_with_clang
+        checks_end clang
+    fi
+    unit_suite
+    fuzz_suite
+}
+
+server_lane() {
     start_test_server
     regress_suite regress "$(files 'test/sql/*/*.sql')" ISOLATION=
     regress_suite isolation "$(files 'test/specs/*/*.spec')" REGRESS=
-    tap_suite "$(files 'test/t/*/*.pl')"
-    log_checks
+    [ -n "${CHECKER:-}" ] || browser_suite 43
 }
 
 check_everything() {
@@ -394,13 +414,10 @@ check_everything() {
     heading "Testing"
     [ -n "${CALLHARDENING_PAYLOADS:-}" ] || echo "  CALLHARDENING_PAYLOADS is not set: what reads the published payloads is skipped"
     build_checks
-    unit_suite
-    start_test_server
-    regress_suite regress "$(files 'test/sql/*/*.sql')" ISOLATION=
-    [ "$(files 'test/specs/*/*.spec')" -eq 0 ] || regress_suite isolation "$(files 'test/specs/*/*.spec')" REGRESS=
-    browser_suite 43
-    fuzz_suite "$(files 'test/fuzz/*_fuzz.cpp')"
-    [ "$(files 'test/t/*/*.pl')" -eq 0 ] || tap_suite "$(files 'test/t/*/*.pl')"
+    lane rules rules_lane
+    lane server server_lane
+    lane tap tap_suite
+    wait_for_lanes
     log_checks
 }
 
