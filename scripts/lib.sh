@@ -9,7 +9,6 @@ trap 'printf "%s, line %d: %s failed\n" "${BASH_SOURCE[0]##*/}" "$LINENO" "$BASH
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 OLDEST_SERVER=15
-BUILD_FILES=lib/pgxs/src/makefiles/pgxs.mk
 CLUSTER_RULE=/etc/postgresql-common/createcluster.d/callhardening.conf
 
 # What a build needs besides a server.
@@ -224,7 +223,7 @@ allow_clusters() {
 }
 
 # The newest version with such a file
-newest_with() { { compgen -G "/usr/lib/postgresql/*/$1" || true; } | cut -d/ -f5 | sort -n | tail -n 1; }
+newest_with() { { compgen -G "/usr/$1" || true; } | cut -d/ -f5 | sort -n | tail -n 1; }
 
 # The newest server with files for building extensions, or the newest server, or the newest one of the package sources.
 # CALLHARDENING_SERVER=17 chooses another.
@@ -232,7 +231,7 @@ choose_server() {
     local file
     SERVER=${CALLHARDENING_SERVER:-}
     [ -z "$SERVER" ] || return 0
-    for file in "$BUILD_FILES" bin/postgres; do
+    for file in 'include/postgresql/*/server/postgres.h' 'lib/postgresql/*/bin/postgres'; do
         SERVER=$(newest_with "$file")
         [ "${SERVER:-0}" -lt "$OLDEST_SERVER" ] || return 0
     done
@@ -242,6 +241,9 @@ choose_server() {
     [ "${SERVER:-0}" -ge "$OLDEST_SERVER" ] ||
         die "PostgreSQL $OLDEST_SERVER or later is needed, and this machine's package sources have none"
 }
+
+# Some releases have one of the two in the package of the client.
+has_build_files() { [ -f "$("$PG_CONFIG" --pgxs)" ] && [ -f "$("$PG_CONFIG" --includedir-server)/postgres.h" ]; }
 
 # Some releases have the JIT compiler in a package of its own. Only suites need it.
 jit_package() {
@@ -273,7 +275,7 @@ install_server() {
     command -v "$PG_CONFIG" >/dev/null || die "PG_CONFIG: there is no $PG_CONFIG"
     SERVER=$("$PG_CONFIG" --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')
     [ "$SERVER" -ge "$OLDEST_SERVER" ] || die "PG_CONFIG: PostgreSQL $OLDEST_SERVER or later is needed, not $SERVER"
-    [ -f "$("$PG_CONFIG" --pgxs)" ] || die "PG_CONFIG: $PG_CONFIG has no PGXS"
+    has_build_files || die "PG_CONFIG: $PG_CONFIG has no PGXS, or no headers of the server"
     install_packages "$@"
 }
 
@@ -385,7 +387,7 @@ copy_server() {
 # The package of the build files depends on clang and LLVM, for bitcode. Our build makes none, so it is only unpacked.
 add_build_files() {
     local headers
-    if [ ! -f "$("$PG_CONFIG" --pgxs)" ]; then
+    if ! has_build_files; then
         unpack "$WORK/pg" "postgresql-server-dev-$SERVER"
         return
     fi
