@@ -387,13 +387,15 @@ copy_server() {
 # The package of the build files depends on clang and LLVM, for bitcode. Our build makes none, so it is only unpacked.
 add_build_files() {
     local headers
-    if ! has_build_files; then
-        unpack "$WORK/pg" "postgresql-server-dev-$SERVER"
-        return
-    fi
     headers=$("$PG_CONFIG" --includedir)
     mkdir -p "$WORK/pg${headers%/*}"
-    ln -s "$headers" "$WORK/pg$headers"
+    if has_build_files; then
+        ln -s "$headers" "$WORK/pg$headers"
+        return
+    fi
+    unpack "$WORK/pg" "postgresql-server-dev-$SERVER"
+    # Tests have a client of libpq. Its headers are in another package.
+    [ ! -d "$headers" ] || cp -R --no-clobber "$headers/." "$WORK/pg$headers"
 }
 
 make_in() {

@@ -70,7 +70,8 @@ for my $statement (
 		"trusted: no $statement");
 }
 my ($dump, $errors) = run_command([ 'pg_dump', '-U', 'owner', '-h', $node->host, '-p', $node->port, 'trusting' ]);
-like($errors, qr/permission denied/, 'trusted: the owner cannot dump the database');
+# PostgreSQL 18 has words of its own for a sequence.
+like($errors, qr/permission denied|may lack SELECT privilege/, 'trusted: the owner cannot dump the database');
 by_owner('trusting', 'DROP EXTENSION callhardening');
 is($node->safe_psql('trusting', q{SELECT count(*) FROM pg_extension WHERE extname = 'callhardening'}), '0',
 	'trusted: the owner can drop it');
