@@ -122,12 +122,15 @@ checks_end() { record "$1" "$CHECKED" "$BROKEN"; }
 
 prints_no_warning() { ! grep -E 'warning:|WARNING:' "$1"; }
 
+# With the fuzzer, clang compiles the rules for it.
 is_clean_with_clang() {
-    local objects
+    local objects rules='src/core/*/*.cpp'
+    [ -z "$FUZZER" ] || rules=
     mkdir "$WORK/clang"
     tar -C "$WORK/src" --exclude=./build --exclude='*.o' -cf - . | tar -C "$WORK/clang" -xf -
     [ -z "${AS_USER[*]}" ] || chown -R --reference="$WORK" "$WORK/clang"
-    objects=$(cd "$WORK/clang" && ls src/core/*/*.cpp src/pg/*.cpp src/pg/*/*.cpp | sed 's/cpp$/o/')
+    # shellcheck disable=SC2086
+    objects=$(cd "$WORK/clang" && ls $rules src/pg/*.cpp src/pg/*/*.cpp | sed 's/cpp$/o/')
     # The list is split into words. PGXS's own flags are for g++, and clang does not know some of them.
     # shellcheck disable=SC2086
     make_in "$WORK/clang" -s "-j$(nproc)" CXX="$CLANG --driver-mode=g++ -fsyntax-only -Wno-unknown-warning-option -Wno-ignored-optimization-argument" \
@@ -259,6 +262,9 @@ fuzz_suite() {
         cat "$WORK/fuzz.log"
         die "the fuzz targets do not build"
     }
+    checks_begin 'fuzz targets'
+    check 'clang prints no warning for them' prints_no_warning "$WORK/fuzz.log"
+    checks_end 'fuzz targets'
     suite fuzz "$(files 'test/fuzz/*_fuzz.cpp')" '^ok - ' '^not ok - ' '^$ never' make -C "$WORK/src" -s "PG_CONFIG=$PG_CONFIG" "FUZZ_SECONDS=${FUZZ_SECONDS:-60}" fuzz
     start_test_server
     run "$BINDIR/psql" -Xqc 'CREATE EXTENSION callhardening'
@@ -386,9 +392,7 @@ check_with_server() {
     log_checks
 }
 
-# It needs the processors all the time, and the other lanes sleep often.
 rules_lane() {
-    renice -n 5 "$BASHPID" >/dev/null
     if [ -n "$CLANG" ]; then
         checks_begin clang
         check 'clang prints no warning' is_clean_with_clang
