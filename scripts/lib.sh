@@ -32,7 +32,6 @@ TEST_PACKAGES=(
     python3-jsonschema
     python3-prometheus-client
     python3-psycopg2
-    python3-regex
     python3-yaml
     "${DOCS_PACKAGES[@]}"
 )
