@@ -9,7 +9,7 @@ use List::Util qw(max);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(sleep);
 
 # CALLHARDENING_CALLS=1000000 makes the test of leaks long.
 my $calls = $ENV{CALLHARDENING_CALLS} // 20_000;
@@ -100,20 +100,32 @@ for my $expression (@deep)
 
 # ---- cancelling ---------------------------------------------------------------------------------------------
 
-# Seconds from pg_cancel_backend to the answer.
+# Other programs do not count in the processor time of a session.
+my $spent = q{SELECT 'spent ' || split_part(pg_read_file('/proc/self/schedstat'), ' ', 1);};
+
+# Seconds of processor time from a cancel to the answer. The signal is that of pg_cancel_backend, which would take the time
+# of a new session.
 sub cancel
 {
 	my ($sql, $after) = @_;
-	my ($in, $out, $err) = ("SELECT pg_backend_pid();\n$sql\n", '', '');
+	my ($in, $out, $err) = ("SELECT pg_backend_pid();\n$sql\n$spent\n", '', '');
 	my $psql = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$out, '2>', \$err);
 	$psql->pump until $out =~ /\d+\n/;
 	my ($pid) = $out =~ /(\d+)\n/;
 	sleep($after);
-	my $start = time;
-	$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
+	my ($before) = split ' ', slurp_file("/proc/$pid/schedstat");
+	kill 'INT', $pid;
 	$psql->finish;
 	like($err, qr/canceling statement due to user request/, "this can be cancelled: $sql");
-	return time - $start;
+	my ($end) = $out =~ /^spent (\d+)$/m;
+	return ($end - $before) / 1e9;
+}
+
+# Seconds of processor time
+sub time_of
+{
+	my ($begin, $end) = $node->safe_psql('postgres', "$spent\n$_[0]\n$spent") =~ /^spent (\d+)$/mg;
+	return ($end - $begin) / 1e9;
 }
 
 my $slowest = 0;
@@ -143,9 +155,7 @@ sub call_of
 for my $text (q{'"' || repeat('ab\n\u00e9 ', 18000000 + (random() * 0)::int) || '"'},
 	q{'[' || repeat('"a@b.example +14155550100 and more of this text",', 4000000 + (random() * 0)::int) || '1]'})
 {
-	my $start = time;
-	$node->safe_psql('postgres', call_of($text, 1));
-	my $whole = time - $start;
+	my $whole = time_of(call_of($text, 1));
 	my $longest = max map { cancel(call_of($text, 100), 0.8 + rand $whole) } 1 .. 3;
 	diag(sprintf('with a text of 200 MB, %.2f s; an uninterrupted call takes %.2f s', $longest, $whole));
 	cmp_ok($longest, '<', $whole / 2, 'a session with a large text answers a cancel long before the call would end');
@@ -169,10 +179,8 @@ like($stdout, qr/\n\[1\]$/, 'after the timeouts the session goes on');
 sub seconds
 {
 	my ($expression) = @_;
-	my $start = time;
-	$node->safe_psql('postgres', "SELECT length(($expression)::text)
-		FROM (SELECT '[' || repeat(repeat('[', 60) || '1' || repeat(']', 60) || ',', 30000) || '1]' AS v OFFSET 0) AS d");
-	return time - $start;
+	return time_of("SELECT length(($expression)::text)
+		FROM (SELECT '[' || repeat(repeat('[', 60) || '1' || repeat(']', 60) || ',', 30000) || '1]' AS v OFFSET 0) AS d;");
 }
 
 my $limits = q{'{"version": 1, "limits": {"depth": 64, "members": 1000000, "items": 1000000}, "budget": {"max_bytes": 1000000}}'::jsonb};
