@@ -1,35 +1,18 @@
-#include "pg/workers/count_saver.hpp"
+// Saves counted numbers of a database that nobody else saves in time: the launcher starts this process.
+#include "pg/base/postgres.hpp"
 #include "pg/shared/counters.hpp"
 
 extern "C" {
 #include "access/xact.h"
 #include "libpq/pqsignal.h"
 #include "pgstat.h"
+#include "postmaster/bgworker.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 
 PGDLLEXPORT void callhardening_count_saver_main(Datum database);
 }
-
-namespace callhardening
-{
-
-BackgroundWorker describe_count_saver(Oid database)
-{
-    BackgroundWorker worker = {};
-    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-    worker.bgw_restart_time = BGW_NEVER_RESTART;
-    worker.bgw_main_arg = ObjectIdGetDatum(database);
-    strlcpy(worker.bgw_library_name, "callhardening", sizeof worker.bgw_library_name);
-    strlcpy(worker.bgw_function_name, "callhardening_count_saver_main", sizeof worker.bgw_function_name);
-    strlcpy(worker.bgw_type, "callhardening count saver", sizeof worker.bgw_type);
-    snprintf(worker.bgw_name, sizeof worker.bgw_name, "callhardening count saver for database %u", database);
-    return worker;
-}
-
-} // namespace callhardening
 
 using namespace callhardening;
 

@@ -1,7 +1,6 @@
 #include "pg/workers/launcher.hpp"
 #include "pg/base/versions.hpp"
 #include "pg/shared/counters.hpp"
-#include "pg/workers/count_saver.hpp"
 #include "pg/workers/kept_order.hpp"
 
 extern "C" {
@@ -273,18 +272,18 @@ void end_scan()
     try_scan_later(running_scan.database, running_scan.failures, result);
 }
 
-BackgroundWorker describe_scanner(Oid database)
+// A short-lived process of a database, the kind as in "count saver".
+BackgroundWorker describe_helper(Oid database, const char *kind, const char *function)
 {
     BackgroundWorker worker = {};
     worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
     worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
     worker.bgw_restart_time = BGW_NEVER_RESTART;
-    worker.bgw_notify_pid = MyProcPid;
     worker.bgw_main_arg = ObjectIdGetDatum(database);
     strlcpy(worker.bgw_library_name, "callhardening", sizeof worker.bgw_library_name);
-    strlcpy(worker.bgw_function_name, "callhardening_scanner_main", sizeof worker.bgw_function_name);
-    strlcpy(worker.bgw_type, "callhardening scanner", sizeof worker.bgw_type);
-    snprintf(worker.bgw_name, sizeof worker.bgw_name, "callhardening scanner for database %u", database);
+    strlcpy(worker.bgw_function_name, function, sizeof worker.bgw_function_name);
+    snprintf(worker.bgw_type, sizeof worker.bgw_type, "callhardening %s", kind);
+    snprintf(worker.bgw_name, sizeof worker.bgw_name, "callhardening %s for database %u", kind, database);
     return worker;
 }
 
@@ -297,7 +296,8 @@ void say_no_scanner(const WaitingScan &scan, const char *database)
 
 void begin_scan(const WaitingScan &scan)
 {
-    BackgroundWorker worker = describe_scanner(scan.database);
+    BackgroundWorker worker = describe_helper(scan.database, "scanner", "callhardening_scanner_main");
+    worker.bgw_notify_pid = MyProcPid;
     const Database database = look_at(scan.database);
     if (!database.exists)
         forget_database(scan.database);
@@ -565,7 +565,8 @@ void save_counts_in_time()
         return;
     note_try_to_save(unsaved.database, round_time);
     const Database database = look_at(unsaved.database);
-    BackgroundWorker saver = describe_count_saver(unsaved.database);
+    BackgroundWorker saver =
+        describe_helper(unsaved.database, "count saver", "callhardening_count_saver_main");
     if (!database.exists)
         forget_database(unsaved.database);
     else if (database.is_open)
