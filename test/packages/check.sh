@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the Debian packages from the archive of a release, and tries them in another system without a compiler.
 #
-#   test/packages/check.sh build/dist/callhardening-0.1.0.tar.gz
+#   test/packages/check.sh build/dist/callhardening-0.2.0.tar.gz
 #   RELEASES="trixie sid" test/packages/check.sh ...    these releases of Debian: bookworm has PostgreSQL 15, trixie 17, sid 18
 #   PACKAGES=directory test/packages/check.sh ...       keeps the packages there
 #   CHROOTS, DEBIAN_MIRROR                              as in test/servers/check.sh

@@ -3,7 +3,7 @@
 # that the spec file builds, and that no file is missing. The names of the packages it needs are of yum.postgresql.org, so
 # they are not checked, and nothing is installed.
 #
-#   test/packages/rpm.sh build/dist/callhardening-0.1.0.tar.gz
+#   test/packages/rpm.sh build/dist/callhardening-0.2.0.tar.gz
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
 
 [ "$#" -eq 1 ] && [ -f "$1" ] || die "which archive? make check-rpm makes it"
