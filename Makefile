@@ -18,6 +18,7 @@
 #   make check-17        the regression, isolation and TAP suites on PostgreSQL 17, in a new chroot; check-18 on 18;
 #                        CHECKER=jit runs check-jit there instead
 #   make check-mutants   the history test on modules without one of the event log's safeguards; MUTANTS="fence random" for some
+#   make check-citus     the TAP tests on Citus: a coordinator and three workers, if the server of PG_CONFIG has Citus
 #   make check-builds    compares the sanitizer's bytes from several builds of the rules
 #   make freeze          keeps the install script of a release in releases; check-release: whether it is still the same
 #   make check-model     checks a model of the event log's protocol, and finds the failure without each safeguard (spin)
@@ -174,3 +175,4 @@ include test/model/model.mk
 include test/bench/bench.mk
 include test/fuzz/fuzz.mk
 include test/history/history.mk
+include test/citus/citus.mk

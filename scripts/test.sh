@@ -246,6 +246,7 @@ browser_suite() {
 }
 
 tap_suite() {
+    [ -e "$("$PG_CONFIG" --sharedir)/extension/citus.control" ] || echo "  this server has no Citus: the tests on it are skipped"
     printf '%s\n' "log_line_prefix = '%m [%p] %e '" >"$WORK/tap.conf"
     chmod 644 "$WORK/tap.conf"
     suite tap "$(files 'test/t/*/*.pl')" '^ok [0-9]+( - .*)?$' '^not ok [0-9]+' '^ok [0-9]+ # skip|# SKIP|skipped: ' \

@@ -1,0 +1,30 @@
+
+# The extension on a cluster of Citus: it is on every node, and a node that joins later gets it too.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../../perl";
+use CitusCluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+CitusCluster::require_citus();
+
+my $cluster = CitusCluster->new;
+my $version = $cluster->sql(0, 'SELECT call_library_version()');
+
+is($cluster->sql(0, 'SELECT count(*) FROM pg_dist_node WHERE isactive'), 4, 'the cluster has a coordinator and three workers');
+is($cluster->sql($_, "SELECT extversion FROM pg_extension WHERE extname = 'callhardening'"), $version, "node $_ has the extension")
+  for 0 .. 3;
+is($cluster->sql($_, q{SELECT coalesce(string_agg(check_name || ': ' || detail, E'\n'), '') FROM check_call_hardening()
+    WHERE NOT ok}), '', "the self-test passes on node $_") for 0 .. 3;
+
+my $late = CitusCluster::start_node('worker4');
+push @{ $cluster->{nodes} }, $late;
+$cluster->sql(0, sprintf('SELECT citus_add_node(%s)', $cluster->host_and_port(4)));
+is($cluster->sql(4, "SELECT extversion FROM pg_extension WHERE extname = 'callhardening'"), $version, 'a later node has it too');
+
+$cluster->stop;
+done_testing();
