@@ -35,6 +35,7 @@ CREATE TABLE _callhardening.logs (
     is_of_changes boolean NOT NULL DEFAULT false,
     -- As in consumers: a session reads them with the log.
     other_consumers int[] NOT NULL DEFAULT '{}',
+    route_column name,
     CONSTRAINT logs_of_changes CHECK (NOT is_of_changes OR is_default IS NULL AND provider = 'call_changes')
 );
 SELECT pg_catalog.pg_extension_config_dump('_callhardening.logs', '');
@@ -96,6 +97,9 @@ COMMENT ON COLUMN @extschema@.call_event_logs.settled_marks IS
 'marks of data-only restores in event_xid, if their events are done';
 COMMENT ON COLUMN @extschema@.call_event_logs.other_consumers IS
 'numbers of the consumers beside the default one (call_consumers)';
+COMMENT ON COLUMN @extschema@.call_event_logs.route_column IS
+'the column that a distributed log is distributed by: the call id, or a negative number of an event without a call; '
+'NULL: the log is not distributed by its calls';
 COMMENT ON COLUMN @extschema@.call_event_logs.shape IS
 'the shape of the bodies, as configure_call_event_log was given it; NULL: that of the provider (call_event_shape)';
 COMMENT ON COLUMN @extschema@.call_event_logs.is_of_changes IS

@@ -149,7 +149,8 @@ UNION ALL
 SELECT l.events, 'gap', 'index_missing',
        format('there is no valid unique index on (%s)', array_to_string(k.keys, ', ')),
        format('CREATE UNIQUE INDEX ON %s (%s).', l.events, array_to_string(k.keys, ', '))
-FROM logs l CROSS JOIN _callhardening.event_indexes() AS k
+FROM logs l CROSS JOIN LATERAL (SELECT array_remove(e.keys || l.route_column, NULL)
+    FROM _callhardening.event_indexes() AS e) AS k (keys)
 WHERE NOT _callhardening.has_event_index(l.events, k.keys)
 UNION ALL
 SELECT l.events, s.level, s.gap, s.detail, s.advice

@@ -109,7 +109,7 @@ bool is_ordinary(Relation heap)
 bool has_columns(Relation heap, const CatalogLayout &layout)
 {
     const int count = RelationGetNumberOfAttributes(heap);
-    if (count < layout.count)
+    if (count < layout.least)
         return false;
     for (int i = 0; i < count; ++i) {
         const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(heap), i);
@@ -353,6 +353,10 @@ void end_key_scan(const KeyScan &scan)
 
 Datum row_value(TupleTableSlot *slot, int column, bool *is_null)
 {
+    if (column > slot->tts_tupleDescriptor->natts) {
+        *is_null = true;
+        return Datum{0};
+    }
     return slot_getattr(slot, column, is_null);
 }
 

@@ -45,10 +45,11 @@ struct CatalogLayout {
     const char *name;
     const CatalogColumn *columns;
     int count;
+    int least; // columns of the first release: before its update, an older installation lacks the others
 
     template <int size>
-    constexpr CatalogLayout(const char *table, const CatalogColumn (&list)[size])
-        : name(table), columns(list), count(size)
+    constexpr CatalogLayout(const char *table, const CatalogColumn (&list)[size], int in_first_release = size)
+        : name(table), columns(list), count(size), least(in_first_release)
     {
     }
 };
@@ -98,7 +99,7 @@ void end_key_scan(const KeyScan &scan);
 
 void init_scan_key(ScanKeyData *scan_key, const Key &key);
 
-// A value of the present row; columns count from 1.
+// A value of the present row; columns count from 1. NULL for a column of a later version.
 Datum row_value(TupleTableSlot *slot, int column, bool *is_null);
 int32 row_int4(TupleTableSlot *slot, int column); // 0 for NULL, like those below
 int64 row_int8(TupleTableSlot *slot, int column);

@@ -13,7 +13,7 @@ extern "C" {
 namespace callhardening
 {
 
-inline constexpr int max_spi_arguments = 32;
+inline constexpr int max_spi_arguments = 33;
 
 struct KeptPlan;
 

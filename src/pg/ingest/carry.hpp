@@ -11,8 +11,8 @@ extern "C" {
 namespace callhardening
 {
 
-// An INSERT has three other arguments.
-inline constexpr int most_carried = max_spi_arguments - 3;
+// An INSERT has three other arguments, and a fourth one for a distributed log.
+inline constexpr int most_carried = max_spi_arguments - 4;
 
 struct CarriedValues {
     int count;

@@ -102,6 +102,7 @@ struct Event {
     OptionalText type, key; // from beside the body
     const CarriedValues *carried;
     bytea *digest;
+    int64 route; // only if the log has a route column
 };
 
 constexpr int first_carried = 4; // among the parameters, counted from 1
@@ -116,22 +117,33 @@ const char *insert_statement(const EventLog *log, const CarriedValues &carried)
         appendStringInfo(&columns, ", %s", quote_identifier(carried.columns[i]));
         appendStringInfo(&values, ", $%d", first_carried + i);
     }
+    if (log->route_column != nullptr) {
+        appendStringInfo(&columns, ", %s", quote_identifier(log->route_column));
+        appendStringInfo(&values, ", $%d", first_carried + carried.count);
+    }
     return psprintf(
         "INSERT INTO %s (%s%s%s, event_digest%s) VALUES ($1%s, $3%s)"
-        " ON CONFLICT (event_digest) WHERE event_digest IS NOT NULL DO NOTHING RETURNING event_seq",
+        " ON CONFLICT (%sevent_digest) WHERE event_digest IS NOT NULL DO NOTHING RETURNING event_seq",
         log->events_name, quote_identifier(log->payload_column), type == nullptr ? "" : ", ",
         type == nullptr ? "" : quote_identifier(type), columns.data, type == nullptr ? "" : ", $2",
-        values.data);
+        values.data,
+        log->route_column == nullptr ? "" : psprintf("%s, ", quote_identifier(log->route_column)));
+}
+
+const char *lookup_statement(const EventLog *log)
+{
+    const char *route = log->route_column;
+    return psprintf(
+        "SELECT event_seq FROM %s WHERE event_digest OPERATOR(pg_catalog.=) $1%s", log->events_name,
+        route == nullptr ? "" : psprintf(" AND %s OPERATOR(pg_catalog.=) $2", quote_identifier(route)));
 }
 
 // 0: it is not visible.
-int64 find_first_delivery(const EventLog *log, const SpiArgument &identity)
+int64 find_first_delivery(const EventLog *log, const SpiArgument &identity, const SpiArgument &route)
 {
     static KeptPlans lookups;
-    run_statement(
-        &lookups,
-        psprintf("SELECT event_seq FROM %s WHERE event_digest OPERATOR(pg_catalog.=) $1", log->events_name),
-        {identity});
+    const SpiArgument arguments[] = {identity, route};
+    run_statement(&lookups, lookup_statement(log), arguments, log->route_column == nullptr ? 1 : 2);
     if (SPI_processed == 0)
         return 0;
     count_events(counted_log(*log), Counter::redelivered);
@@ -149,13 +161,17 @@ int64 append_or_find(const EventLog *log, const Event &event)
         identity,
     };
     const CarriedValues &carried = *event.carried;
+    int count = first_carried - 1 + carried.count;
     memcpy(arguments + first_carried - 1, carried.values, sizeof(SpiArgument) * carried.count);
+    const SpiArgument route = int8_value(event.route);
+    if (log->route_column != nullptr)
+        arguments[count++] = route;
 
-    run_statement(&inserts, insert_statement(log, carried), arguments, first_carried - 1 + carried.count);
+    run_statement(&inserts, insert_statement(log, carried), arguments, count);
     if (SPI_processed > 0)
         return spi_int8(0, 1);
     uncount_last_row(*log);
-    return find_first_delivery(log, identity);
+    return find_first_delivery(log, identity, route);
 }
 
 // Without a type from beside the body, the body's own is taken. This is only for tables older than the log:
@@ -176,6 +192,8 @@ OptionalText type_of_event(const EventLog *log, Jsonb *body, OptionalText event_
 int64 append_one(const EventLog *log, Event event)
 {
     event.type = type_of_event(log, event.body, event.type);
+    if (log->route_column != nullptr)
+        event.route = route_of_event(*log, event.body, event.digest);
     // If a purge deletes the first delivery between the two statements, the redelivery becomes a new event.
     constexpr int attempts = 3;
     for (int i = 0; i < attempts; ++i) {
@@ -304,7 +322,7 @@ int64 ingest_body(const EventLog *log, std::string_view body, OptionalText event
 {
     BodyKind kind;
     Jsonb *payload = body_of_bytes(body, &kind);
-    return append_event(log, {payload, kind, event_type, event_key, &carried, nullptr});
+    return append_event(log, {payload, kind, event_type, event_key, &carried, nullptr, 0});
 }
 
 } // namespace callhardening
@@ -321,7 +339,7 @@ CALLHARDENING_FUNCTION(ingest_call_event_jsonb)
     const OptionalText event_type = optional_text_argument(fcinfo, event_type_argument);
     const OptionalText event_key = optional_text_argument(fcinfo, event_key_argument);
     const int64 event_seq =
-        append_event(&log, {body, BodyKind::json, event_type, event_key, &carried, nullptr});
+        append_event(&log, {body, BodyKind::json, event_type, event_key, &carried, nullptr, 0});
     SPI_finish();
     PG_RETURN_INT64(event_seq);
 }

@@ -60,7 +60,8 @@ enum LogColumn {
     log_shape,
     log_is_of_changes,
     log_other_consumers,
-    log_columns = log_other_consumers
+    log_route,
+    log_columns = log_route
 };
 constexpr CatalogColumn columns_of_logs[] = {{"log_id", INT4OID},
                                              {"events", REGCLASSOID},
@@ -88,7 +89,8 @@ constexpr CatalogColumn columns_of_logs[] = {{"log_id", INT4OID},
                                              {"settled_marks", XID8ARRAYOID},
                                              {"shape", JSONBOID},
                                              {"is_of_changes", BOOLOID},
-                                             {"other_consumers", INT4ARRAYOID}};
+                                             {"other_consumers", INT4ARRAYOID},
+                                             {"route_column", NAMEOID}};
 static_assert(lengthof(columns_of_logs) == log_columns, "each column is here");
 constexpr CatalogColumn columns_of_lanes[] = {{"consumer_id", INT4OID}, {"lane", INT4OID}};
 
@@ -191,6 +193,7 @@ void read_columns(TupleTableSlot *slot, EventLog *log)
     log->event_type_column = row_name(slot, log_event_type);
     log->received_at_column = row_name(slot, log_received_at);
     log->processed_at_column = row_name(slot, log_processed_at);
+    log->route_column = row_name(slot, log_route);
     log->sequence = row_oid(slot, log_sequence);
     read_carry(slot, log);
     log->ignored_types = row_texts(slot, log_ignored_types);
@@ -346,7 +349,7 @@ void find_default_event_log(EventLog *log)
 
 } // namespace
 
-constinit const CatalogLayout logs_layout = {"logs", columns_of_logs};
+constinit const CatalogLayout logs_layout = {"logs", columns_of_logs, log_other_consumers};
 constinit const CatalogLayout lanes_layout = {"lanes", columns_of_lanes};
 
 bool find_event_log_of(Oid events, EventLog *log)

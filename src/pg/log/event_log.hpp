@@ -49,6 +49,7 @@ struct EventLog {
     const char *event_type_column; // NULL: the log has no such column, like the two below
     const char *received_at_column;
     const char *processed_at_column; // set by any processor of the event, also an old one
+    const char *route_column;        // bigint: says where the event of a distributed log lies; NULL: no such log
     const char **carry;              // columns copied from an event to its new call
     int carry_count;
     std::span<const int32> other_consumers;  // beside the default one

@@ -87,11 +87,21 @@ bool has_order_of(Relation index, int i, Oid type)
            index->rd_opcintype[i] == get_opclass_input_type(usual);
 }
 
-bool has_keys(Relation heap, Relation index, std::initializer_list<AttrNumber> keys)
+// A unique index of a distributed table contains the column that it is distributed by.
+bool has_number_of_keys(const EventLog &log, Relation index, int keys)
+{
+    const Form_pg_index form = index->rd_index;
+    if (log.route_column == nullptr)
+        return form->indnkeyatts == keys;
+    return form->indnkeyatts == keys + 1 &&
+           form->indkey.values[keys] == get_attnum(log.events, log.route_column);
+}
+
+bool has_keys(const EventLog &log, Relation heap, Relation index, std::initializer_list<AttrNumber> keys)
 {
     const Form_pg_index form = index->rd_index;
     if (index->rd_rel->relam != BTREE_AM_OID || !form->indisvalid || !form->indisunique ||
-        !form->indimmediate || form->indnkeyatts != static_cast<int16>(keys.size()))
+        !form->indimmediate || !has_number_of_keys(log, index, static_cast<int>(keys.size())))
         return false;
     int i = 0;
     for (const AttrNumber key : keys) {
@@ -111,10 +121,12 @@ Relation open_index_on(const EventLog &log, Relation heap, const char *columns,
     List *indexes = RelationGetIndexList(heap);
     foreach (cell, indexes) {
         Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-        if (has_keys(heap, index, keys))
+        if (has_keys(log, heap, index, keys))
             return index;
         index_close(index, AccessShareLock);
     }
+    if (log.route_column != nullptr)
+        columns = psprintf("%s, %s", columns, quote_identifier(log.route_column));
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("event log %s has no unique index on (%s)", log.events_name, columns),
                     errhint("CREATE UNIQUE INDEX ON %s (%s);", log.events_name, columns)));

@@ -70,6 +70,7 @@ struct Stamper {
     int given_type; // the row's own type; 0: no such column
     FmgrInfo type_output;
     int processed_at; // set if the row is no pending event; 0: no such column
+    int route;        // says where the row of a distributed log lies; 0: no such column
     int lanes;
     KeyOfCalls key;
     bool is_of_changes; // each row has its call id already
@@ -214,6 +215,7 @@ Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
         find_shape(stamper, arguments[provider_argument], session);
     stamper->restore_mark = restore_mark_of(RelationGetRelid(log));
     stamper->processed_at = find_processed_at(stamper, log);
+    stamper->route = stamper->log.route_column == nullptr ? 0 : find_column(log, stamper->log.route_column);
     find_given_type(log, stamper, session);
     return stamper;
 }
@@ -299,6 +301,29 @@ int64 next_number(const Stamper *stamper)
                         errmsg("the sequence of column \"event_seq\" was dropped"),
                         errhint("Call unharden_call_events, and harden the table again.")));
     return nextval_internal(stamper->log.sequence, false);
+}
+
+bool is_route_of(int64 route, const Stamp &stamp)
+{
+    if (IsLane(stamp.lane))
+        return route == pg_strtoint64(to_cstring(stamp.call_id));
+    return route < 0 || stamp.lane == no_lane::ignored;
+}
+
+// With the key of another call, the call would have a second row on another server. A CHECK says the same,
+// but its error prints the body.
+void require_route(const Stamper *stamper, Relation table, HeapTuple row, const Stamp &stamp)
+{
+    bool is_null = true;
+    const Datum route =
+        stamper->route == 0 ? Datum{0} : heap_getattr(row, stamper->route, RelationGetDescr(table), &is_null);
+    if (is_null || is_route_of(DatumGetInt64(route), stamp))
+        return;
+    ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
+                    errmsg("column \"%s\" of table %s is not the call id of the event",
+                           stamper->log.route_column, stamper->log.events_name),
+                    errdetail("It is the call id, or a negative number if the event has no call."),
+                    errhint("Append events with ingest_call_event.")));
 }
 
 HeapTuple apply_stamp(const Stamper *stamper, HeapTuple row, TupleDesc columns, const Stamp &stamp)
@@ -447,6 +472,7 @@ HeapTuple stamp_row(Stamper *stamper, const TriggerData *trigger)
         if (is_row_ignored(stamper, trigger->tg_trigtuple, columns, stamp, body.document))
             stamp.lane = no_lane::ignored;
     }
+    require_route(stamper, trigger->tg_relation, trigger->tg_trigtuple, stamp);
     MemoryContextSwitchTo(caller);
     HeapTuple stamped = apply_stamp(stamper, trigger->tg_trigtuple, columns, stamp);
     count_row(*stamper, stamp.lane);
@@ -481,6 +507,17 @@ const Shape *own_shape_of(FmgrInfo *function, Jsonb *document)
 }
 
 } // namespace
+
+int64 route_of_event(const EventLog &log, Jsonb *body, const bytea *digest)
+{
+    constexpr KeyOfCalls key = {KeyKind::integer8, {}};
+    uint64 number;
+    const Stamp stamp = stamp_of(shape_of_log(log), key, log.lanes, open_body(body));
+    if (IsLane(stamp.lane))
+        return pg_strtoint64(to_cstring(stamp.call_id));
+    memcpy(&number, VARDATA(digest), sizeof(number));
+    return -1 - static_cast<int64>(number >> 1);
+}
 
 void uncount_last_row(const EventLog &log)
 {
