@@ -118,17 +118,11 @@ void return_event(FunctionCallInfo fcinfo, Timeline *timeline, const LogEvent &e
     const auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     const EventState state = state_of(timeline, event);
     const bool no_claim = state.claim == nullptr;
-    bool nulls[] = {false,
-                    false,
-                    false,
-                    false,
-                    !event.has_received_at,
-                    false,
-                    false,
-                    state.attempts == 0,
-                    no_claim,
-                    no_claim,
-                    state.settled_at == 0};
+    bool nulls[11] = {};
+    nulls[4] = !event.has_received_at;
+    nulls[7] = state.attempts == 0;
+    nulls[8] = no_claim;
+    nulls[10] = state.settled_at == 0;
     // A body can be the source of the type.
     const Datum type = text_or_null(may_read_events(timeline->log) ? event.event_type : nullptr, &nulls[3]);
     const Datum worker = text_or_null(no_claim ? nullptr : state.claim->worker, &nulls[9]);
@@ -146,6 +140,33 @@ void return_event(FunctionCallInfo fcinfo, Timeline *timeline, const LogEvent &e
     tuplestore_putvalues(result->setResult, result->setDesc, const_cast<Datum *>(values), nulls);
 }
 
+void open_timeline(FunctionCallInfo fcinfo, Timeline *timeline)
+{
+    *timeline = {};
+    find_event_log(fcinfo, 1, &timeline->log);
+    choose_consumer(fcinfo, 2, &timeline->log);
+    timeline->lanes = open_lanes(timeline->log, AccessShareLock);
+    open_log_positions(timeline->log, &timeline->table);
+    // The statement's own snapshot: it reads retries and dead events too.
+    timeline->snapshot = RegisterSnapshot(GetActiveSnapshot());
+    timeline->lane = -1;
+}
+
+void close_timeline(const Timeline &timeline)
+{
+    UnregisterSnapshot(timeline.snapshot);
+    close_log_table(timeline.table);
+    close_lanes(timeline.lanes, AccessShareLock);
+}
+
+void say_index_is_missing(const EventLog &log)
+{
+    ereport(NOTICE,
+            (errmsg("event log %s has no index on call_id: all of its events were read", log.events_name),
+             errhint("CREATE INDEX CONCURRENTLY ON %s (call_id, event_seq) WHERE call_id IS NOT NULL;",
+                     log.events_name)));
+}
+
 } // namespace
 
 } // namespace callhardening
@@ -154,29 +175,17 @@ using namespace callhardening;
 
 CALLHARDENING_FUNCTION(events_of_call)
 {
-    Timeline timeline = {};
+    Timeline timeline;
     bool has_index;
     InitMaterializedSRF(fcinfo, 0);
-    find_event_log(fcinfo, 1, &timeline.log);
-    choose_consumer(fcinfo, 2, &timeline.log);
-    timeline.lanes = open_lanes(timeline.log, AccessShareLock);
-    open_log_positions(timeline.log, &timeline.table);
-    // The statement's own snapshot: it reads retries and dead events too.
-    timeline.snapshot = RegisterSnapshot(GetActiveSnapshot());
-    timeline.lane = -1;
+    open_timeline(fcinfo, &timeline);
     const LogEvents call =
         events_of_call(timeline.log, timeline.table, timeline.snapshot,
                        PG_ARGISNULL(0) ? "" : to_cstring(text_argument(fcinfo, 0)), &has_index);
     for (int i = 0; i < call.count; ++i)
         return_event(fcinfo, &timeline, call.events[i]);
-    UnregisterSnapshot(timeline.snapshot);
-    close_log_table(timeline.table);
-    close_lanes(timeline.lanes, AccessShareLock);
+    close_timeline(timeline);
     if (!has_index)
-        ereport(NOTICE,
-                (errmsg("event log %s has no index on call_id: all of its events were read",
-                        timeline.log.events_name),
-                 errhint("CREATE INDEX CONCURRENTLY ON %s (call_id, event_seq) WHERE call_id IS NOT NULL;",
-                         timeline.log.events_name)));
+        say_index_is_missing(timeline.log);
     return Datum{0};
 }
