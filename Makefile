@@ -162,10 +162,10 @@ docs:
 	$(SPHINX) -b html . build/docs
 	cp build/docs/README.html build/docs/index.html
 	$(SPHINX) -b man . build/man
-	scripts/check_site.py
+	scripts/development/check_site.py
 
 reference:
-	PATH='$(bindir)':"$$PATH" scripts/reference.py
+	PATH='$(bindir)':"$$PATH" scripts/development/reference.py
 
 include test/unit/unit.mk
 include test/browser/browser.mk

@@ -198,17 +198,17 @@ build_checks() {
     check 'the install script takes over no existing object' takes_nothing_over
     check 'the install script of a release is as it was released' make_in "$WORK/src" -s check-release
     check 'a second make has nothing to build' is_up_to_date
-    check 'rooms include from lower rooms, and none is crowded' run "$WORK/src/scripts/check_rooms.py"
+    check 'rooms include from lower rooms, and none is crowded' run "$WORK/src/scripts/development/check_rooms.py"
     check 'the site builds, its links lead somewhere, and it loads nothing from elsewhere' make_in "$WORK/src" -s docs
-    check 'the picture has the measured numbers' run "$WORK/src/scripts/draw_held_snapshot.py" --check
+    check 'the picture has the measured numbers' run "$WORK/src/scripts/development/draw_held_snapshot.py" --check
     check 'an edited header rebuilds its objects' header_edit_rebuilds
     check 'no placeholder is left' has_no_placeholder
-    check 'each alert leads to a section of the pages' run "$WORK/src/scripts/check_alerts.py"
-    check 'the files of a release name one version, and META.json follows its schema' run "$WORK/src/scripts/check_release.py"
+    check 'each alert leads to a section of the pages' run "$WORK/src/scripts/development/check_alerts.py"
+    check 'the files of a release name one version, and META.json follows its schema' run "$WORK/src/scripts/development/check_release.py"
     check 'the archive of a release has all sources' archive_has_sources
-    check 'pages are easy to read' run "$WORK/src/scripts/count_prose.py"
-    check 'comments are easy to read' run "$WORK/src/scripts/count_prose.py" --comments
-    check 'no line is too long' run "$WORK/src/scripts/check_lines.py"
+    check 'pages are easy to read' run "$WORK/src/scripts/development/count_prose.py"
+    check 'comments are easy to read' run "$WORK/src/scripts/development/count_prose.py" --comments
+    check 'no line is too long' run "$WORK/src/scripts/development/check_lines.py"
     check 'the page on clients shows the example in Node' page_shows clients js worker.js
     check 'the page on clients shows the example in Python' page_shows clients python worker.py
     checks_end build

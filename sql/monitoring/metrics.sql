@@ -2,7 +2,7 @@
 -- metrics for Prometheus -----------------------------------------------------------------------
 --
 -- The one list of metrics. call_metrics() and the files of docs/monitoring are made from it
--- (scripts/make_monitoring.py).
+-- (scripts/development/make_monitoring.py).
 
 CREATE FUNCTION _callhardening.metrics()
     RETURNS TABLE (metric text, type text, labels text[], collector text, present_if text, help text)

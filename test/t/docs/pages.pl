@@ -24,14 +24,14 @@ $node->start;
 
 cmp_ok(scalar(@pages), '>', 1, 'the test finds pages');
 for my $page (@pages) {
-	my ($out, $err) = run_command([ "$root/scripts/check_pages.py", $page ]);
+	my ($out, $err) = run_command([ "$root/scripts/development/check_pages.py", $page ]);
 	my ($run, $faults) = $out =~ /^1 pages: (\d+) run, .* (\d+) faults$/m;
 	my $has_none = $out =~ /: no blocks: /;
 	ok(defined $faults && $faults == 0 && ($run || $has_none), basename($page)) or diag($out, $err);
 	note($out);
 }
 
-my ($out, $err) = run_command([ "$root/scripts/reference.py", '--check' ]);
+my ($out, $err) = run_command([ "$root/scripts/development/reference.py", '--check' ]);
 is($out . $err, '', 'the reference has the comments in the database');
 
 # Statements in the log may contain any text.

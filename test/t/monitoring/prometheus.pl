@@ -57,7 +57,7 @@ CREATE ROLE call_monitor LOGIN;
 SELECT grant_call_role('call_monitor', 'monitor', events) FROM call_event_logs;
 GRANT pg_read_all_stats TO call_monitor});
 @ENV{qw(PGHOST PGPORT PGDATABASE)} = ($node->host, $node->port, 'postgres');
-command_ok([ "$root/scripts/make_monitoring.py", '--check' ], 'the files for exporters are up to date');
+command_ok([ "$root/scripts/development/make_monitoring.py", '--check' ], 'the files for exporters are up to date');
 
 sub ask
 {

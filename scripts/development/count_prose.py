@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Counts how prose reads: words and commas a sentence, and relative pronouns.
 
-    scripts/count_prose.py               every page, then all pages together; fails where a limit is exceeded
-    scripts/count_prose.py FILE ...      some pages
-    scripts/count_prose.py --comments    comments of SQL and C++ by rooms, those in the database included; fails where all together
+    scripts/development/count_prose.py               every page, then all pages together; fails where a limit is exceeded
+    scripts/development/count_prose.py FILE ...      some pages
+    scripts/development/count_prose.py --comments    comments of SQL and C++ by rooms, those in the database included; fails where all together
                                          exceed a limit
 
 Code, tables, headings and links' targets are no prose. A sentence ends at . ! ? : or at the end of its paragraph
@@ -17,7 +17,7 @@ import sys
 
 from pages import without_comments, without_fences
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 PRONOUNS = {"which", "that", "who", "whose", "where", "whatever", "whoever"}
 LIMITS = (None, 11, 0.8, 1.2)  # sentences, median of words, commas a sentence, pronouns per 100 words
 

@@ -9,7 +9,7 @@ import pathlib
 import re
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 MOST_TOPICS = 12
 ROOMS = ("src/*", "src/core/*", "src/pg/*", "sql/*", "test/sql/*", "test/specs/*", "test/t/*", "test/unit/*")
 

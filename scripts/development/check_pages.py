@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Runs every statement of README and docs from top to bottom, and compares its output.
 
-    scripts/check_pages.py                   every page, on the server of PGHOST and PGUSER, as a superuser
-    scripts/check_pages.py PAGE ...          some pages
-    scripts/check_pages.py --write PAGE ...  writes what was printed into the pages instead
+    scripts/development/check_pages.py                   every page, on the server of PGHOST and PGUSER, as a superuser
+    scripts/development/check_pages.py PAGE ...          some pages
+    scripts/development/check_pages.py --write PAGE ...  writes what was printed into the pages instead
 
 Each page has a database of its own, which is empty at first. What a page looks like:
 
@@ -30,7 +30,7 @@ import subprocess
 import sys
 import threading
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 SECONDS = 120  # for one block
 MARKER = "-- end of block --"
 SHOWN_ONLY = {"json", "js", "javascript", "python", "py", "conf", "cpp", "text", "html"}

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks the site that `make docs` builds: it loads nothing from elsewhere, and its links lead somewhere.
 
-    scripts/check_site.py [DIRECTORY]     build/docs by default
+    scripts/development/check_site.py [DIRECTORY]     build/docs by default
 
 A link of a reader may lead to another site. A script, a style, a picture or a font may not.
 """

@@ -8,7 +8,7 @@ import sys
 
 from pages import without_comments, without_fences
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 COLUMNS, COLUMNS_OF_TESTS = 120, 140
 
 

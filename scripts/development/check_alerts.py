@@ -9,7 +9,7 @@ import yaml
 
 from pages import without_fences
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def anchors(page):

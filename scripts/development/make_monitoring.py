@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes the files of docs/monitoring for exporters from the list of metrics in sql/monitoring/metrics.sql.
 
-    scripts/make_monitoring.py           reads the list from the extension in the database that libpq finds
-    scripts/make_monitoring.py --check   compares the files with it instead, and fails if one differs
+    scripts/development/make_monitoring.py           reads the list from the extension in the database that libpq finds
+    scripts/development/make_monitoring.py --check   compares the files with it instead, and fails if one differs
 
 It writes the files of postgres_exporter, sql_exporter and pgwatch.
 """
@@ -14,11 +14,11 @@ import sys
 
 import yaml
 
-PLACE = pathlib.Path(__file__).resolve().parent.parent / "docs/monitoring"
+PLACE = pathlib.Path(__file__).resolve().parents[2] / "docs/monitoring"
 PREFIX = "callhardening"
 OWN_COLLECTOR = "call_metrics"  # has what only call_metrics() knows
 KEPT_SECONDS = {"calls_metrics": 300, "enforcement_metrics": 60}  # how long exporters keep the metrics of slow collectors
-HEAD = "# Written by scripts/make_monitoring.py from sql/monitoring/metrics.sql. Do not edit."
+HEAD = "# Written by scripts/development/make_monitoring.py from sql/monitoring/metrics.sql. Do not edit."
 
 
 class Metric:
@@ -214,7 +214,7 @@ def main():
     made = {PLACE / f"{name}.yaml": make(metrics) for name, make in FILES.items()}
     if arguments.check:
         old = [str(path) for path, contents in made.items() if differs(path, contents)]
-        sys.exit(f"not up to date: {', '.join(old)}: run scripts/make_monitoring.py" if old else 0)
+        sys.exit(f"not up to date: {', '.join(old)}: run scripts/development/make_monitoring.py" if old else 0)
     for path, contents in made.items():
         write(path, contents)
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes what docs/reference.md says of each function, view and setting. The source is the comments in the database.
 
-    scripts/reference.py            writes the page anew
-    scripts/reference.py --check    prints what would change, and fails if anything does
+    scripts/development/reference.py            writes the page anew
+    scripts/development/reference.py --check    prints what would change, and fails if anything does
 
 It makes a database with the extension on the server that psql finds, and drops it again. In the page, objects stand
 between two comments, which name the files of sql/ with these objects:
@@ -28,7 +28,7 @@ import subprocess
 import sys
 import textwrap
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/reference.md"
 COLUMNS = 120
 MOST_NAMES = 12  # in the list of an SQLSTATE

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Draws docs/held_snapshot.svg: what an old snapshot costs three queues.
 
-    scripts/draw_held_snapshot.py            writes the picture
-    scripts/draw_held_snapshot.py --check    fails if the picture is not that of the measured numbers
+    scripts/development/draw_held_snapshot.py            writes the picture
+    scripts/development/draw_held_snapshot.py --check    fails if the picture is not that of the measured numbers
 
 The numbers are those of test/bench/results/event_log.md, which test/bench/queue.sh has measured.
 """
@@ -10,7 +10,7 @@ import pathlib
 import re
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "test/bench/results/event_log.md"
 PICTURE = ROOT / "docs/held_snapshot.svg"
 SECTION = "## An old snapshot, held through a million events"

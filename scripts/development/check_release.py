@@ -11,7 +11,7 @@ import sys
 
 import jsonschema
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 NEWEST_SERVER = "18"
 
 # Where each file has its version. CHANGELOG.md says before the release which one will be the next.
