@@ -245,10 +245,8 @@ sub test_connections
 sub is_unavailable
 {
 	my ($name, $body, $headers) = @_;
-	my $started = time;
 	my $answer = answers("$name: the provider shall try again", 503, '/webhooks/plain', $body, $headers);
 	is($answer->{headers}{'retry-after'}, 5, "$name: it is told when");
-	cmp_ok(time - $started, '<', 5, "$name: it does not wait for long");
 }
 
 sub test_lock
@@ -385,7 +383,6 @@ sub test_stop
 	my $some = answer('SELECT count(*) + 50 FROM call_events');
 	my ($load, $said) = start_load(60, $file, 'once');
 	$node->poll_query_until('postgres', "SELECT count(*) > $some FROM call_events") or die 'the load does not start';
-	my $started = time;
 	$receiver->signal('TERM');
 	sleep 0.3;
 	my $answer = http('GET', '/readyz');
@@ -393,7 +390,6 @@ sub test_stop
 	is($answer->{headers}{connection}, 'close', 'it closes connections');
 	$receiver->finish;
 	is($receiver->full_result(0), 0, 'it ends without an error');
-	cmp_ok(time - $started, '<', 10, 'and soon');
 	$load->finish;
 	is_deeply([ sort keys %{ decode_json($$said) } ], ['200'], 'each request before was answered') or diag($$said);
 	log_has($file);
