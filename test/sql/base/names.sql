@@ -2,10 +2,13 @@
 \pset format unaligned
 \df call_s*
 \df *harden*
+-- No table, sequence, type or operator. Titles differ between versions of psql.
+\t on
 \dt *call*
 \ds *call*
 \dT *call*
 \do
+\t off
 \pset format aligned
 -- \d and \dv show views alone.
 SELECT DISTINCT c.relkind FROM pg_class AS c
