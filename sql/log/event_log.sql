@@ -36,6 +36,7 @@ CREATE TABLE _callhardening.logs (
     -- As in consumers: a session reads them with the log.
     other_consumers int[] NOT NULL DEFAULT '{}',
     route_column name,
+    shard_id bigint,
     CONSTRAINT logs_of_changes CHECK (NOT is_of_changes OR is_default IS NULL AND provider = 'call_changes')
 );
 SELECT pg_catalog.pg_extension_config_dump('_callhardening.logs', '');
@@ -100,6 +101,8 @@ COMMENT ON COLUMN @extschema@.call_event_logs.other_consumers IS
 COMMENT ON COLUMN @extschema@.call_event_logs.route_column IS
 'the column that a distributed log is distributed by: the call id, or a negative number of an event without a call; '
 'NULL: the log is not distributed by its calls';
+COMMENT ON COLUMN @extschema@.call_event_logs.shard_id IS
+'the number of the shard, if the log is a shard of a distributed log (attach_call_shards); NULL: it is none';
 COMMENT ON COLUMN @extschema@.call_event_logs.shape IS
 'the shape of the bodies, as configure_call_event_log was given it; NULL: that of the provider (call_event_shape)';
 COMMENT ON COLUMN @extschema@.call_event_logs.is_of_changes IS
@@ -374,7 +377,7 @@ DECLARE
     others int[] := ARRAY(
         SELECT l.log_id FROM _callhardening.logs AS l JOIN pg_class AS c ON c.oid = l.events
         WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND l.log_id IS DISTINCT FROM newcomer
-            AND NOT l.is_of_changes LIMIT 2);
+            AND NOT l.is_of_changes AND l.shard_id IS NULL LIMIT 2);
 BEGIN
     IF cardinality(others) < 2 AND NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.is_default) THEN
         UPDATE _callhardening.logs AS l SET is_default = true WHERE l.log_id = coalesce(others[1], newcomer);
@@ -420,6 +423,9 @@ BEGIN
         END IF;
         INSERT INTO _callhardening.consumers (consumer_id, log_id, name) VALUES (NEW.log_id, NEW.log_id, 'default');
         INSERT INTO _callhardening.lanes SELECT NEW.log_id, lane FROM generate_series(0, NEW.lanes - 1) AS lane;
+        IF NEW.shard_id IS NOT NULL THEN -- the distributed log may be the default
+            RETURN NULL;
+        END IF;
         chosen := _callhardening.choose_default_log(NEW.log_id);
         IF chosen IS DISTINCT FROM NEW.events THEN
             PERFORM _callhardening.report('NOTICE', format('event log %s is not the default', NEW.events),
@@ -450,7 +456,8 @@ SELECT l.log_id, l.events, l.calls, l.provider, l.lanes, l.payload_column, l.eve
         WHERE e.consumer_id OPERATOR(pg_catalog.=) l.log_id)
            OPERATOR(pg_catalog.+)
        (SELECT pg_catalog.count(*) FROM _callhardening.dead_events e
-        WHERE e.consumer_id OPERATOR(pg_catalog.=) l.log_id) AS retrying_or_dead
+        WHERE e.consumer_id OPERATOR(pg_catalog.=) l.log_id) AS retrying_or_dead,
+       l.route_column, l.shard_id
 FROM _callhardening.logs l
 WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
     WHERE c.oid OPERATOR(pg_catalog.=) l.events::oid AND pg_catalog.pg_has_role(c.relowner, 'USAGE'))
@@ -463,7 +470,8 @@ INSERT INTO _callhardening.task_grants VALUES
     ('own', 'my_logs', 'SELECT', NULL),
     ('own', 'my_logs', 'INSERT', '{log_id, retrying_or_dead}'),
     ('own', 'my_logs', 'UPDATE', '{log_id, events, calls, provider, lanes, payload_column, event_type_column, '
-        'received_at_column, processed_at_column, carry, sequence, is_of_changes, retrying_or_dead}');
+        'received_at_column, processed_at_column, carry, sequence, is_of_changes, retrying_or_dead, route_column, '
+        'shard_id}');
 
 COMMENT ON VIEW _callhardening.my_logs IS
 'the logs of the caller''s tables: what harden_call_events and unharden_call_events write of call_event_logs, with '
@@ -758,6 +766,21 @@ COMMENT ON FUNCTION _callhardening.require_valid_log_settings(text, jsonb, int) 
 'refuses (22023) a number of lanes out of range, a document that is no shape, and without one a provider without '
 'readable events; only the shape may be NULL';
 
+CREATE FUNCTION _callhardening.bury_stamped_events(log int, events regclass) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
+SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane)
+FROM _callhardening.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s
+    WHERE event_lane BETWEEN _callhardening.no_lane(''not_stamped'') AND _callhardening.no_lane(''not_json'')',
+    events), NULL::text[])
+    AS e (event_seq bigint, event_lane int, call_id text)
+$$;
+
+COMMENT ON FUNCTION _callhardening.bury_stamped_events(int, regclass) IS
+'writes the events without a call of a newly registered log to call_dead_events';
+
 CREATE FUNCTION @extschema@.register_call_event_log(events regclass, calls regclass, provider text DEFAULT 'dialpad',
         lanes int DEFAULT 64, shape jsonb DEFAULT NULL)
     RETURNS void
@@ -806,12 +829,7 @@ BEGIN
         WHERE CAST($1[4] AS boolean) OR event_lane = _callhardening.no_lane(''not_stamped'')
            OR event_lane >= CAST($1[2] AS int) OR event_xid > pg_current_xact_id()', events),
         ARRAY[provider, lanes::text, key_type, was_log::text, coalesce(shape, 'null')::text]);
-    INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
-    SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane)
-    FROM _callhardening.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s
-        WHERE event_lane BETWEEN _callhardening.no_lane(''not_stamped'') AND _callhardening.no_lane(''not_json'')',
-        events), NULL::text[])
-        AS e (event_seq bigint, event_lane int, call_id text);
+    PERFORM _callhardening.bury_stamped_events(log, events);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int, jsonb) FROM PUBLIC;

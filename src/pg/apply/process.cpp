@@ -13,6 +13,7 @@
 #include "pg/calls/issue.hpp"
 #include "pg/calls/merged_events.hpp"
 #include "pg/calls/refusal.hpp"
+#include "pg/citus/shard.hpp"
 #include "pg/claims/claim.hpp"
 #include "pg/claims/processed_at.hpp"
 #include "pg/log/consumer.hpp"
@@ -725,6 +726,7 @@ ApplyCounts apply_events(EventLog *log, int max_events, MemoryContext statement)
         batch.claim = &claim;
         batch.complete = complete_own_claim;
         batch.patience.callers = LockTimeout;
+        require_shard(log->shard_id, log->events_name);
         open_calls_of(*log, &batch.table);
         const ApplyCounts counts = apply_pending(&batch, log, max_events, statement);
         table_close(batch.table.relation, NoLock);
@@ -740,6 +742,7 @@ ApplyCounts apply_claimed_events(const EventLog &log, Claim *claim, MemoryContex
         batch.claim = claim;
         batch.complete = complete_claim;
         batch.patience.callers = LockTimeout;
+        require_shard(log.shard_id, log.events_name);
         open_calls_of(log, &batch.table);
         drop_stale_claims(log, claim);
         const ApplyCounts counts = apply_claim(&batch, statement);

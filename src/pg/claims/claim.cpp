@@ -1,5 +1,6 @@
 #include "pg/claims/claim.hpp"
 #include "pg/base/catalog_table.hpp"
+#include "pg/citus/shard.hpp"
 #include "pg/claims/adopt.hpp"
 #include "pg/claims/claim_lane.hpp"
 #include "pg/log/consumer.hpp"
@@ -359,6 +360,8 @@ void claim_events(EventLog *log, const ClaimOptions &options, Claim *claim)
     context.options = &options;
     context.claim = claim;
     claim->lanes = static_cast<LaneClaim *>(palloc(sizeof(LaneClaim) * Max(1, log->lanes)));
+    if (!hold_shard(log->shard_id))
+        return;
     open_context(&context, RowExclusiveLock);
     bring_back_strays(&context, false);
     search(&context);

@@ -3,6 +3,7 @@
 #include "pg/base/memory.hpp"
 #include "pg/base/text.hpp"
 #include "pg/base/time.hpp"
+#include "pg/citus/shard.hpp"
 #include "pg/claims/claim.hpp"
 #include "pg/claims/dead.hpp"
 #include "pg/claims/processed_at.hpp"
@@ -162,7 +163,8 @@ bool open_claim(int64 claim_id, FoundClaim *found)
 {
     ClaimAddress address;
     *found = {};
-    if (!ReadClaimId(claim_id, address) || !find_log_of_claim(address, &found->log))
+    if (!ReadClaimId(claim_id, address) || !find_log_of_claim(address, &found->log) ||
+        !hold_shard(found->log.shard_id))
         return false;
     found->record.lane = lane_of(found->log, address);
     found->tables = open_lanes(found->log, RowExclusiveLock);

@@ -2,6 +2,7 @@
 
 #include "pg/base/spi.hpp"
 #include "pg/base/time.hpp"
+#include "pg/citus/shard.hpp"
 #include "pg/claims/claim.hpp"
 #include "pg/claims/dead.hpp"
 #include "pg/claims/purge.hpp"
@@ -503,6 +504,7 @@ CALLHARDENING_FUNCTION(purge_call_events)
     require_claim_conditions("purge_call_events");
     find_event_log(fcinfo, purge_log_argument, &purge.log);
     require_age_column(purge.log);
+    require_shard(purge.log.shard_id, purge.log.events_name);
     // A worker must adopt a restored log first. Before that, it is unknown which events are settled.
     if (purge.log.is_restored || !try_lock_event_log(purge.log))
         PG_RETURN_INT64(0);

@@ -61,7 +61,8 @@ enum LogColumn {
     log_is_of_changes,
     log_other_consumers,
     log_route,
-    log_columns = log_route
+    log_shard,
+    log_columns = log_shard
 };
 constexpr CatalogColumn columns_of_logs[] = {{"log_id", INT4OID},
                                              {"events", REGCLASSOID},
@@ -90,7 +91,8 @@ constexpr CatalogColumn columns_of_logs[] = {{"log_id", INT4OID},
                                              {"shape", JSONBOID},
                                              {"is_of_changes", BOOLOID},
                                              {"other_consumers", INT4ARRAYOID},
-                                             {"route_column", NAMEOID}};
+                                             {"route_column", NAMEOID},
+                                             {"shard_id", INT8OID}};
 static_assert(lengthof(columns_of_logs) == log_columns, "each column is here");
 constexpr CatalogColumn columns_of_lanes[] = {{"consumer_id", INT4OID}, {"lane", INT4OID}};
 
@@ -222,6 +224,7 @@ void read_log(TupleTableSlot *slot, EventLog *log)
     log->retry_cap = row_microseconds(slot, log_retry_cap);
     log->max_retrying = row_int4(slot, log_max_retrying);
     log->is_signed = row_bool(slot, log_signed);
+    log->shard_id = row_int8(slot, log_shard);
     read_settled_marks(slot, log);
     read_other_consumers(slot, log);
     read_shape(slot, log);
@@ -318,7 +321,7 @@ FoundLogs read_default_event_log(const KeyScan &scan, EventLog *log)
     for (bool is_default = false; !is_default && next_row(scan);) {
         const Oid events = row_oid(scan.slot, log_events);
         const char *name = is_live(events) ? relation_name(events) : nullptr;
-        if (name == nullptr)
+        if (name == nullptr || row_int8(scan.slot, log_shard) != 0)
             continue;
         const bool is_of_changes = row_bool(scan.slot, log_is_of_changes);
         if (!is_of_changes && found.of_webhooks == NIL)

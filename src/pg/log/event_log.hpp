@@ -44,6 +44,7 @@ struct EventLog {
     int max_attempts;
     int64 retry_base, retry_cap; // in microseconds
     int max_retrying;            // waiting events in a lane; with more, no new range is taken
+    int64 shard_id;              // of Citus; 0: the log is no shard
     bool is_signed;              // takes signed bodies only
     const char *payload_column;
     const char *event_type_column; // NULL: the log has no such column, like the two below

@@ -1,0 +1,250 @@
+
+-- shards of distributed logs ---------------------------------------------------------------------
+--
+-- Each shard of a distributed log is an event log of the server that has it. What is remembered about it is there, and
+-- nowhere else.
+
+CREATE FUNCTION _callhardening.citus_rows(statement text, arguments text[]) RETURNS SETOF record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
+        RETURN QUERY EXECUTE statement USING arguments;
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.citus_rows(text, text[]) IS
+'the rows of a statement on the catalogs of Citus; none in a database without Citus. $1 in the statement is arguments';
+
+CREATE FUNCTION _callhardening.local_shards(events regclass)
+    RETURNS TABLE (shard_id bigint, shard text, calls_shard text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT s.* FROM _callhardening.citus_rows('
+    SELECT e.shardid, pg_catalog.shard_name(e.logicalrelid, e.shardid), pg_catalog.shard_name(c.logicalrelid, c.shardid)
+    FROM pg_catalog.pg_dist_shard AS e JOIN pg_catalog.pg_dist_placement AS p ON p.shardid = e.shardid
+    JOIN pg_catalog.pg_dist_local_group AS g ON g.groupid = p.groupid
+    JOIN pg_catalog.pg_dist_shard AS c ON c.logicalrelid = ($1)[2]::oid
+        AND c.shardminvalue IS NOT DISTINCT FROM e.shardminvalue
+    WHERE e.logicalrelid = ($1)[1]::oid', ARRAY[events::oid::text,
+        (SELECT l.calls::oid::text FROM _callhardening.logs AS l WHERE l.events = local_shards.events)])
+    AS s (shard_id bigint, shard text, calls_shard text)
+ORDER BY s.shard_id
+$$;
+
+COMMENT ON FUNCTION _callhardening.local_shards(regclass) IS
+'the shards of a distributed log on this server, each with the shard of the calls table beside it';
+
+CREATE FUNCTION _callhardening.is_placed_here(shard_id bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    RETURN shard_id IS NULL OR EXISTS (SELECT FROM _callhardening.citus_rows('SELECT p.shardid
+        FROM pg_catalog.pg_dist_placement AS p JOIN pg_catalog.pg_dist_local_group AS g ON g.groupid = p.groupid
+        WHERE p.shardid = ($1)[1]::bigint', ARRAY[shard_id::text]) AS s (shard_id bigint));
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.is_placed_here(bigint) IS
+'false: Citus has this shard on another server; true for NULL';
+
+-- A move of Citus waits for those who hold this lock, and they see by the placement whether it came first.
+CREATE FUNCTION _callhardening.call_shard_guard(shard_ids bigint[]) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    EXECUTE 'SELECT pg_catalog.lock_shard_metadata(5, $1)' USING shard_ids;
+    RETURN (SELECT bool_and(_callhardening.is_placed_here(s.shard_id)) FROM unnest(shard_ids) AS s (shard_id));
+END
+$$;
+REVOKE EXECUTE ON FUNCTION _callhardening.call_shard_guard(bigint[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION _callhardening.call_shard_guard(bigint[]) IS
+'takes what keeps Citus from moving these shards until the end of the transaction, and returns whether all of them are '
+'on this server. SECURITY DEFINER, since Citus gives this lock to owners only';
+
+-- A node that does not answer has a row with its error. So has one that Citus does not ask, as it is disabled.
+CREATE FUNCTION _callhardening.ask_nodes(statement text) RETURNS TABLE (node text, answer text, error text)
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT * FROM _callhardening.citus_rows('
+    SELECT n.nodename || '':'' || n.nodeport, CASE WHEN a.success THEN a.result END,
+        CASE WHEN a.success IS NULL THEN ''the node is disabled'' WHEN NOT a.success THEN a.result END
+    FROM pg_catalog.pg_dist_node AS n LEFT JOIN pg_catalog.run_command_on_all_nodes(($1)[1]) AS a ON a.nodeid = n.nodeid
+    WHERE n.noderole = ''primary'' ORDER BY n.groupid', ARRAY[statement])
+    AS a (node text, answer text, error text)
+$$;
+
+COMMENT ON FUNCTION _callhardening.ask_nodes(text) IS
+'what each node of the cluster answers to a statement with one row and one column, run as the caller; error: it does '
+'not answer. No row: this is no cluster';
+
+CREATE FUNCTION _callhardening.warn_of_silence(node text, error text) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT _callhardening.report('WARNING'::text, format('node %s did not answer', node),
+    detail => error, hint => 'What is on this node is not known.'::text)
+$$;
+
+COMMENT ON FUNCTION _callhardening.warn_of_silence(text, text) IS 'a WARNING about a node whose answer is missing';
+
+-- A log that takes signed bodies only does so on every server, before its secrets are there.
+CREATE VIEW _callhardening.signed_logs WITH (security_barrier) AS
+SELECT l.log_id, l.events, false AS signed FROM _callhardening.my_logs l;
+REVOKE ALL ON _callhardening.signed_logs FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES
+    ('own', 'signed_logs', 'SELECT', NULL), ('own', 'signed_logs', 'UPDATE', '{log_id, events}');
+
+COMMENT ON VIEW _callhardening.signed_logs IS
+'the logs of the caller''s tables: attach_call_shards sets signed, so that the log takes signed bodies only';
+
+CREATE FUNCTION _callhardening.sign_log() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    UPDATE _callhardening.logs AS l SET signed = true WHERE l.log_id = OLD.log_id AND NEW.signed AND NOT l.signed;
+    RETURN NEW;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION _callhardening.sign_log() FROM PUBLIC;
+CREATE TRIGGER sign_log INSTEAD OF UPDATE ON _callhardening.signed_logs FOR EACH ROW
+    EXECUTE FUNCTION _callhardening.sign_log();
+
+COMMENT ON FUNCTION _callhardening.sign_log() IS
+'trigger function: lets a log take signed bodies only, for an owner without the right to do it';
+
+CREATE FUNCTION _callhardening.attach_shard(shard bigint, shard_events regclass, shard_calls regclass,
+        settings _callhardening.logs)
+    RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    log int;
+BEGIN
+    IF EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = shard_events) THEN
+        RETURN 'was attached';
+    END IF;
+    INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column, shard_id)
+    VALUES (shard_events, shard_calls, settings.provider, settings.lanes, settings.shape, settings.route_column, shard)
+    RETURNING log_id INTO log;
+    PERFORM _callhardening.bury_stamped_events(log, shard_events);
+    RETURN 'attached';
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.attach_shard(bigint, regclass, regclass, _callhardening.logs) IS
+'makes a shard of a distributed log an event log of this server; all of its events are delivered from the beginning';
+
+CREATE FUNCTION _callhardening.pass_settings(events regclass, settings _callhardening.logs) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+UPDATE _callhardening.operated_logs AS l SET max_attempts = settings.max_attempts, retry_base = settings.retry_base,
+    retry_cap = settings.retry_cap, max_retrying = settings.max_retrying,
+    ignored_event_types = settings.ignored_event_types, ignored_members = settings.ignored_members
+WHERE l.events = pass_settings.events
+    OR l.events::text IN (SELECT s.shard FROM _callhardening.local_shards(pass_settings.events) AS s);
+UPDATE _callhardening.my_logs AS l SET shape = settings.shape
+WHERE l.shape IS DISTINCT FROM settings.shape AND (l.events = pass_settings.events
+    OR l.events::text IN (SELECT s.shard FROM _callhardening.local_shards(pass_settings.events) AS s))
+$$;
+
+COMMENT ON FUNCTION _callhardening.pass_settings(regclass, _callhardening.logs) IS
+'gives the distributed log and its shards on this server the settings of another server';
+
+CREATE FUNCTION _callhardening.attach_node_shards(events regclass, calls regclass, settings jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    given _callhardening.logs := jsonb_populate_record(NULL::_callhardening.logs, settings);
+    answer jsonb := '[]';
+    place record;
+BEGIN
+    PERFORM _callhardening.require_table_owner(events);
+    -- Two sessions would attach a shard twice.
+    PERFORM pg_advisory_xact_lock('_callhardening.logs'::regclass::oid::int, events::oid::int);
+    IF NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = attach_node_shards.events) THEN
+        INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column)
+        VALUES (events, calls, given.provider, given.lanes, given.shape, given.route_column);
+    END IF;
+    UPDATE _callhardening.signed_logs AS l SET signed = true
+    WHERE l.events = attach_node_shards.events AND given.signed;
+    FOR place IN SELECT * FROM _callhardening.local_shards(events) LOOP
+        answer := answer || jsonb_build_object('shard_id', place.shard_id, 'result', _callhardening.attach_shard(
+            place.shard_id, place.shard::regclass, place.calls_shard::regclass, given));
+    END LOOP;
+    -- What Citus has moved away. Its old table may still be here.
+    FOR place IN SELECT l.log_id, l.shard_id FROM _callhardening.logs AS l
+        WHERE NOT _callhardening.is_placed_here(l.shard_id)
+            AND NOT EXISTS (SELECT FROM _callhardening.local_shards(attach_node_shards.events) AS s
+                WHERE s.shard_id = l.shard_id)
+    LOOP
+        UPDATE _callhardening.forgotten_logs AS l SET is_forgotten = true WHERE l.log_id = place.log_id;
+        answer := answer || jsonb_build_object('shard_id', place.shard_id, 'result', 'moved away');
+    END LOOP;
+    PERFORM _callhardening.pass_settings(events, given);
+    RETURN answer;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.attach_node_shards(regclass, regclass, jsonb) IS
+'a part of attach_call_shards, on each node: registers the distributed log and its shards on this server with these '
+'settings of it, and forgets shards that are on another server now. Returns an array of shard_id and result';
+
+CREATE FUNCTION @extschema@.attach_call_shards(log regclass) RETURNS TABLE (shard_id bigint, node text, result text)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    known _callhardening.logs;
+    answer record;
+BEGIN
+    PERFORM _callhardening.require_citus('attach_call_shards'::text);
+    PERFORM _callhardening.require_relation(log, 'log'::text);
+    SELECT * INTO known FROM _callhardening.logs AS l WHERE l.events = log AND l.route_column IS NOT NULL
+        AND l.shard_id IS NULL;
+    IF NOT FOUND THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('%s is not a distributed log of this server', log),
+            HINT = 'Create one with create_distributed_call_tables, and name it on the same server.';
+    END IF;
+    PERFORM _callhardening.require_table_owner(log);
+    FOR answer IN SELECT * FROM _callhardening.ask_nodes(
+        format('SELECT _callhardening.attach_node_shards(%L::regclass, %L::regclass, %L)', log, known.calls,
+            to_jsonb(known) - '{log_id,events,calls,adopted,settled_marks}'::text[]))
+    LOOP
+        IF answer.error IS NOT NULL THEN
+            PERFORM _callhardening.warn_of_silence(answer.node, answer.error);
+            RETURN QUERY SELECT NULL::bigint, answer.node, answer.error;
+        END IF;
+        RETURN QUERY SELECT s.shard_id, answer.node, s.result
+        FROM jsonb_to_recordset(answer.answer::jsonb) AS s (shard_id bigint, result text) ORDER BY s.shard_id;
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.attach_call_shards(regclass) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'attach_call_shards');
+
+COMMENT ON FUNCTION @extschema@.attach_call_shards(regclass) IS
+'Makes each shard of a distributed log an event log of the server that has it, and passes the
+settings of the log on to all servers. Returns a row for each shard. Call it after the creation,
+and let a scheduler call it: it does nothing where nothing is to do. After a move, a split or a
+restore by other means than move_call_shard, all events of a shard that are not purged are
+delivered once more. A node that does not answer is a WARNING and a row without a shard.
+- log: the distributed log; name it on the server where it was created or configured
+- node: host and port
+- result: attached, was attached, moved away (from this node), or an error
+Errors:
+- 22004: log is NULL
+- 42501: the caller is not the owner of the tables
+- 42P01: no such table
+- 55000: this database has no Citus, or it is no distributed log';
