@@ -314,6 +314,14 @@ unpack_test_programs() {
     done
 }
 
+# The router of test/t/routers. Its package is for one version of the server, so it goes into the copy of the server.
+unpack_plproxy() {
+    local control
+    control=$("$PG_CONFIG" --sharedir)/extension/plproxy.control
+    [ -e "$control" ] || (unpack "$WORK/pg" "postgresql-$SERVER-plproxy") || true
+    [ -e "$control" ] || echo "  without PL/Proxy: the routers are not tested"
+}
+
 fetch_node_packages() {
     if ! command -v npm >/dev/null ||
         ! run npm install --silent --fetch-retries=1 --no-audit --no-fund --prefix "$WORK/node" "${TEST_NODE_PACKAGES[@]}" >/dev/null 2>&1; then

@@ -211,6 +211,7 @@ build_checks() {
     check 'no line is too long' run "$WORK/src/scripts/development/check_lines.py"
     check 'the page on clients shows the example in Node' page_shows clients js worker.js
     check 'the page on clients shows the example in Python' page_shows clients python worker.py
+    check 'the page on routers shows the example in Python' page_shows routers python partition.py
     checks_end build
 }
 
@@ -301,6 +302,7 @@ prepare_suites() {
     WITH_JIT=yes
     prepare_server "${TEST_PACKAGES[@]}"
     unpack_test_programs
+    unpack_plproxy
     fetch_node_packages
 }
 

@@ -222,6 +222,12 @@ SignedBody OpenSignedBody(std::string_view body, const Secrets &secrets, std::sp
     return {flaw, flaw == SignatureFlaw::none ? *claims : std::string_view{}};
 }
 
+std::string_view UnverifiedClaims(std::string_view body) noexcept
+{
+    Parts parts;
+    return Split(WithoutSpaceAround(body), parts) ? parts.claims : std::string_view{};
+}
+
 const char *Describe(SignatureFlaw flaw) noexcept
 {
     switch (flaw) {

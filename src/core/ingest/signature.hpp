@@ -49,6 +49,9 @@ struct SignedBody {
 // Checks a body, with or without white space around it. `room` has at least as many bytes as the body.
 SignedBody OpenSignedBody(std::string_view body, const Secrets &secrets, std::span<char> room) noexcept;
 
+// The claims of a signed body, in base64url and not verified. Empty: it has not three parts.
+std::string_view UnverifiedClaims(std::string_view body) noexcept;
+
 // The bytes of a text in base64url, written to `room`. NULL for padding, white space, another letter, or lost
 // bits.
 OptionalText DecodeBase64Url(std::string_view text, std::span<char> room) noexcept;

@@ -45,9 +45,9 @@ Digits ReadDigits(std::string_view number, std::size_t e) noexcept
             static_cast<long long>(dot) + exponent};
 }
 
-PrintedNumber Clip(std::string_view text) noexcept
+PrintedNumber Clip(std::string_view text, std::span<char> room) noexcept
 {
-    return {text.size() > longest_number ? std::string_view{} : text, text.size()};
+    return {text.size() > room.size() ? std::string_view{} : text, text.size()};
 }
 
 void WriteDigits(const Digits &digits, long long begin, long long end, char *out) noexcept
@@ -68,26 +68,26 @@ std::size_t ExponentAt(std::string_view number) noexcept
 
 } // namespace
 
-PrintedNumber PrintNumber(std::string_view number, char (&room)[longest_number]) noexcept
+PrintedNumber PrintNumber(std::string_view number, std::span<char> room) noexcept
 {
     const bool negative = number.starts_with('-');
     const std::string_view plain = number.substr(negative ? 1 : 0);
     const std::size_t e = ExponentAt(plain);
     if (e == plain.size() && plain.front() != '0') // as nearly all numbers are
-        return Clip(number);
+        return Clip(number, room);
     const Digits digits = ReadDigits(plain, e);
     const bool zero = digits.first() == digits.count();
     if (e == plain.size())
-        return Clip(zero ? plain : number);
+        return Clip(zero ? plain : number, room);
     const long long whole = zero ? 1 : std::max(1LL, digits.point - digits.first());
     const long long fraction = std::max(0LL, digits.count() - digits.point);
     const bool minus = negative && !zero;
     const auto length = static_cast<std::size_t>((minus ? 1 : 0) + whole + (fraction > 0 ? fraction + 1 : 0));
-    if (length > longest_number)
+    if (length > room.size())
         return {{}, length};
     room[0] = '-';
-    WriteDigits(digits, digits.point - whole, digits.point + fraction, room + (minus ? 1 : 0));
-    return {{room, length}, length};
+    WriteDigits(digits, digits.point - whole, digits.point + fraction, room.data() + (minus ? 1 : 0));
+    return {{room.data(), length}, length};
 }
 
 } // namespace callhardening

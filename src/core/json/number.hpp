@@ -4,6 +4,7 @@
 #include "core/base/core.hpp"
 
 #include <cstddef>
+#include <span>
 #include <string_view>
 
 namespace callhardening
@@ -13,12 +14,12 @@ namespace callhardening
 inline constexpr std::size_t longest_number = 40;
 
 struct PrintedNumber {
-    std::string_view text; // empty if it would be longer than longest_number
+    std::string_view text; // empty if it would be longer than the room
     std::size_t length;
 };
 
 // `number` is a number of JSON with an exponent that fits into an int. The result refers to it, or to `room`
 // if jsonb prints the number differently.
-PrintedNumber PrintNumber(std::string_view number, char (&room)[longest_number]) noexcept;
+PrintedNumber PrintNumber(std::string_view number, std::span<char> room) noexcept;
 
 } // namespace callhardening

@@ -18,15 +18,29 @@ const no_lane::Reason *no_lane::FindReason(int lane) noexcept
     return found == std::end(reasons) ? nullptr : found;
 }
 
-int LaneOf(std::string_view call_id, int lanes) noexcept
+namespace
+{
+
+std::uint64_t HashOf(std::string_view call_id) noexcept
 {
     std::uint64_t hash = 0xcbf29ce484222325; // FNV-1a
     for (const char c : call_id)
         hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
     hash ^= hash >> 32; // else ids that differ only in the last digit would share their high bits
     hash *= 0xd6e8feb86659fd93;
-    hash ^= hash >> 32;
-    return static_cast<int>(hash % static_cast<unsigned>(lanes));
+    return hash ^ hash >> 32;
+}
+
+} // namespace
+
+int LaneOf(std::string_view call_id, int lanes) noexcept
+{
+    return static_cast<int>(HashOf(call_id) % static_cast<unsigned>(lanes));
+}
+
+int PartitionOf(std::string_view call_id, int partitions) noexcept
+{
+    return static_cast<int>((HashOf(call_id) >> 32) % static_cast<unsigned>(partitions));
 }
 
 bool XidSnapshot::Sees(std::uint64_t xid) const noexcept

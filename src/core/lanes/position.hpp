@@ -21,6 +21,13 @@ inline constexpr int max_lanes = 1024;
 // The lane of a call, 0 to lanes - 1. It is stored, so it is the same in every version and on every machine.
 int LaneOf(std::string_view call_id, int lanes) noexcept;
 
+inline constexpr int max_partitions = 65536;
+
+// The partition of a call behind a router, 0 to partitions - 1. docs/routers.md publishes the algorithm: it
+// never changes. It takes other bits of the hash than the lane. Else the calls of a partition would share a
+// few lanes. With twice the partitions, a call stays, or its number grows by `partitions`.
+int PartitionOf(std::string_view call_id, int partitions) noexcept;
+
 // Stamped instead of a lane on events that no worker takes. SQL gets these numbers and the reasons below
 // from the library: no_lane('not_json'), why_no_lane(-1).
 namespace no_lane
