@@ -43,7 +43,7 @@ FRAGMENTS = base/prelude words/provider words/direction words/status words/trans
 	sanitizer/sanitizer sanitizer/explain calls/issue base/owner_rights calls/harden calls/repair calls/audit \
 	calls/backfill log/form log/shape log/consumer log/event_log log/tables log/harden_events ingest/ingest \
 	ingest/signature ingest/webhook ingest/partition ingest/change claims/claim claims/purge apply/process workers/kept_worker \
-	workers/call_worker workers/wait workers/worker_status claims/monitor citus/distributed_tables citus/shards \
+	workers/call_worker workers/wait workers/worker_status log/detach claims/monitor citus/distributed_tables citus/shards \
 	monitoring/enforced_triggers monitoring/table_gaps monitoring/event_log_gaps monitoring/enforcement monitoring/health monitoring/timeline monitoring/counts \
 	monitoring/collectors monitoring/metrics monitoring/report monitoring/check traffic/generate base/roles \
 	monitoring/installed

@@ -418,6 +418,7 @@ BEGIN
         -- A DROP in REPEATABLE READ does not see the row of a log made after its snapshot.
         DELETE FROM _callhardening.logs AS l
         WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = l.events);
+        DELETE FROM _callhardening.detached_logs AS d WHERE d.events = NEW.events; -- its state is of before
         IF NEW.is_of_changes THEN -- it is never the default, and has no consumer of its own
             RETURN NULL;
         END IF;
@@ -864,6 +865,7 @@ DECLARE
                             WHERE classid = 'pg_namespace'::regclass);
 BEGIN
     DELETE FROM _callhardening.logs WHERE events IN (SELECT unnest(relations));
+    DELETE FROM _callhardening.detached_logs WHERE events IN (SELECT unnest(relations));
     -- A number would be dumped in the place of its name, and be another table where that is restored.
     UPDATE _callhardening.logs SET calls = 0 WHERE calls IN (SELECT unnest(relations));
     -- Asked first, since grant_call_role keeps others from writing here until its transaction ends.

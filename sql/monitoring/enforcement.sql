@@ -120,8 +120,9 @@ COMMENT ON COLUMN @extschema@.call_enforcement.gap IS
 'policy_missing, rule, '
 'partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, '
 'unique_key_deferrable, key_unfit, column_missing, column_type, replica_role; of calls tables with a log also '
-'column_not_filled, unique_not_filled, partition_missing; of event logs also log_missing, log_not_registered, '
-'table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, calls_column_missing, '
-'carried_column_missing, carried_column_type, sequence_missing, shape_unusable, events_outside_lanes, '
-'trigger_not_always; notes: later_trigger, subscription, row_security, column_not_null, column_short, '
-'carried_column_null, call_ids_shared, not_read, default_log, no_default_log, payload_index_missing; none';
+'column_not_filled, unique_not_filled, partition_missing; of event logs also log_missing, log_detached, '
+'log_not_registered, table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, '
+'calls_column_missing, carried_column_missing, carried_column_type, sequence_missing, shape_unusable, '
+'events_outside_lanes, trigger_not_always; notes: later_trigger, subscription, row_security, column_not_null, '
+'column_short, carried_column_null, call_ids_shared, not_read, default_log, no_default_log, payload_index_missing; '
+'none';

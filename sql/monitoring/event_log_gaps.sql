@@ -40,6 +40,14 @@ WITH states AS MATERIALIZED (
 ), logs AS MATERIALIZED (
     SELECT l.*, c.relkind, c.relpersistence FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events
 )
+SELECT d.events, 'gap', 'log_detached',
+       format('the log was detached at %s: no worker finds its events', date_trunc('second', d.detached_at)),
+       format('If it was not taken elsewhere, attach_call_event_log(%L, its calls table) goes on. If it was, copy the '
+           'events that came since, then drop the table, or call unharden_call_events(%L).', d.events, d.events)
+FROM _callhardening.detached_logs d JOIN pg_class c ON c.oid = d.events
+WHERE d.state IS NOT NULL AND EXISTS (SELECT FROM states s WHERE s.relation = d.events AND s.part = 'stamp')
+    AND NOT EXISTS (SELECT FROM logs l WHERE l.events = d.events)
+UNION ALL
 -- A schema restored without data has the triggers, but no rows in call_event_logs.
 SELECT s.relation::regclass, 'gap', 'log_not_registered',
        format('the table has the trigger %I, but no row in call_event_logs: no worker finds its events',
@@ -50,7 +58,10 @@ SELECT s.relation::regclass, 'gap', 'log_not_registered',
                THEN format('unharden_call_events(%L), and harden_call_events again.', s.relation::regclass)
            ELSE format('register_call_event_log(%L, its calls table, %L, %s).', s.relation::regclass, s.arguments[2],
                s.arguments[3]) END
+           || CASE WHEN s.arguments[2] <> 'call_changes' THEN format(' If it was detached in another place: '
+               'attach_call_event_log(%L, its calls table, state).', s.relation::regclass) ELSE '' END
 FROM states s WHERE s.part = 'stamp' AND NOT EXISTS (SELECT FROM logs l WHERE l.events = s.relation)
+    AND NOT EXISTS (SELECT FROM _callhardening.detached_logs d WHERE d.events = s.relation AND d.state IS NOT NULL)
 UNION ALL
 SELECT l.events, 'gap', 'trigger_missing', format('the trigger %s is gone', p.name),
        CASE p.part

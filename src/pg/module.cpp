@@ -60,8 +60,11 @@ CALLHARDENING_FUNCTION(catalog_layouts)
     InitMaterializedSRF(fcinfo, 0);
     const auto *result = castNode(ReturnSetInfo, fcinfo->resultinfo);
     for (const CatalogLayout *layout :
-         {&claims_layout, &consumers_layout, &counts_layout, &dead_events_layout, &issues_layout, &kept_workers_layout,
-          &lanes_layout, &logs_layout, &retrying_events_layout, &purge_leftovers_layout, &purges_layout}) {
+         {&claims_layout, &consumers_layout, &counts_layout, &dead_events_layout, &issues_layout,
+          &kept_workers_layout, &lanes_layout, &logs_layout, &retrying_events_layout, &purge_leftovers_layout,
+          &purges_layout, &detached_logs_layout}) {
+        if (layout == &detached_logs_layout && !has_detached_logs())
+            continue;
         Datum values[] = {CStringGetTextDatum(layout->name), CStringGetTextDatum(columns_of(*layout))};
         bool nulls[lengthof(values)] = {};
         tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

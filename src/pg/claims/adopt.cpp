@@ -1,5 +1,6 @@
 #include "pg/claims/adopt.hpp"
 #include "pg/claims/claim.hpp"
+#include "pg/claims/dead.hpp"
 #include "pg/log/consumer.hpp"
 #include "pg/log/snapshot.hpp"
 
@@ -241,7 +242,7 @@ void start_fresh_lanes(EventLog *log, int first, Snapshot snapshot)
 }
 
 // `log` as it was before, and `fresh` with the fresh lanes.
-void move_consumer(const EventLog &log, EventLog fresh, const StrayLanes &strays)
+void move_consumer(const EventLog &log, EventLog fresh, const StrayLanes &strays, bool keeps_marks)
 {
     fresh.consumer_id = log.consumer_id;
     const LaneTables tables = open_lanes(fresh, RowExclusiveLock);
@@ -249,7 +250,7 @@ void move_consumer(const EventLog &log, EventLog fresh, const StrayLanes &strays
     for (int i = 0; i < strays.count; ++i)
         if (strays.lanes[i] < fresh.first_lane)
             revive_lane(fresh, tables, snapshot, strays.lanes[i], log.first_lane);
-    if (log.is_restored)
+    if (log.is_restored && !keeps_marks)
         for (int lane = 0; lane < log.lanes; ++lane)
             forget_marks(fresh, tables, snapshot, lane);
     create_lanes(fresh, tables);
@@ -260,7 +261,7 @@ void move_consumer(const EventLog &log, EventLog fresh, const StrayLanes &strays
         end_leases_of_old_lanes(fresh);
 }
 
-void move_to_fresh_lanes(EventLog *log, const LogTable &table, const LockedLog &locked)
+void move_to_fresh_lanes(EventLog *log, const LogTable &table, const LockedLog &locked, bool keeps_marks)
 {
     const std::span<const EventLog> consumers = consumers_of(*log);
     const StrayLanes *strays = stray_lanes_of(consumers, table);
@@ -270,13 +271,13 @@ void move_to_fresh_lanes(EventLog *log, const LogTable &table, const LockedLog &
     UnregisterSnapshot(snapshot);
     write_adoption(locked, *log);
     for (size_t i = 0; i < consumers.size(); ++i)
-        move_consumer(consumers[i], *log, strays[i]);
+        move_consumer(consumers[i], *log, strays[i], keeps_marks);
     log->is_restored = false;
 }
 
 } // namespace
 
-void adopt_event_log(EventLog *log, const LogTable &table)
+void adopt_event_log(EventLog *log, const LogTable &table, bool keeps_marks)
 {
     const int left = log->first_lane, consumer_id = log->consumer_id;
     const LockedLog locked = lock_event_log(*log);
@@ -284,7 +285,7 @@ void adopt_event_log(EventLog *log, const LogTable &table)
     // Another session may have adopted it. A consumer that was dropped has no lanes, so it takes all events
     // for strays.
     if (log->first_lane == left && (log->is_restored || has_consumer(*log, consumer_id)))
-        move_to_fresh_lanes(log, table, locked);
+        move_to_fresh_lanes(log, table, locked, keeps_marks);
     see_as_consumer(consumer_id, log);
     close_locked_log(locked);
 }
@@ -377,6 +378,21 @@ void count_strays(StrayCount *strays)
 } // namespace callhardening
 
 using namespace callhardening;
+
+// The first claim does this too. Here the caller needs the lanes of this cluster at once.
+CALLHARDENING_FUNCTION(adopt_log)
+{
+    EventLog log;
+    LogTable table;
+    find_event_log(fcinfo, 0, &log);
+    require_operate_rights(log);
+    if (!log.is_restored)
+        PG_RETURN_VOID();
+    open_log_table(log, &table);
+    adopt_event_log(&log, table, PG_GETARG_BOOL(1));
+    close_log_table(table);
+    PG_RETURN_VOID();
+}
 
 // Returns NULL if another session keeps the log locked. A view does not wait for it.
 CALLHARDENING_FUNCTION(stray_events)

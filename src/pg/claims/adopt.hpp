@@ -12,7 +12,9 @@ namespace callhardening
 // - The transaction ids in its lanes are from another cluster.
 // - Events are in lanes outside the workers' reach. These become old lanes too.
 // The function waits for other sessions in it.
-void adopt_event_log(EventLog *log, const LogTable &table);
+// Events of a restore get marks, and the positions of its dump can have the same marks: so these are forgotten.
+// `keeps_marks` if no new event has one of them.
+void adopt_event_log(EventLog *log, const LogTable &table, bool keeps_marks = false);
 
 // Called when the old lanes have nothing left to do.
 void forget_old_lanes(const EventLog &log, const LogTable &table);

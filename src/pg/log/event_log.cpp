@@ -96,6 +96,21 @@ constexpr CatalogColumn columns_of_logs[] = {{"log_id", INT4OID},
 static_assert(lengthof(columns_of_logs) == log_columns, "each column is here");
 constexpr CatalogColumn columns_of_lanes[] = {{"consumer_id", INT4OID}, {"lane", INT4OID}};
 
+// The columns of detached_logs, created in sql/log/detach.sql.
+enum DetachedColumn {
+    detached_events = 1,
+    detached_sequence,
+    detached_id,
+    detached_state,
+    detached_columns = 5
+};
+constexpr CatalogColumn columns_of_detached[] = {{"events", REGCLASSOID},
+                                                 {"sequence", REGCLASSOID},
+                                                 {"state_id", UUIDOID},
+                                                 {"state", JSONBOID},
+                                                 {"detached_at", TIMESTAMPTZOID}};
+static_assert(lengthof(columns_of_detached) == detached_columns, "each column is here");
+
 CatalogTable open_logs(const char *index, LOCKMODE lock)
 {
     return open_catalog_table(logs_layout, index, lock);
@@ -232,12 +247,24 @@ void read_log(TupleTableSlot *slot, EventLog *log)
     log->events_name = relation_name(log->events);
 }
 
+[[noreturn]] void raise_detached_log(const char *name)
+{
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("event log %s is detached", name),
+             errdetail("Workers of another database may have it."),
+             errhint("attach_call_event_log makes it an event log of this database again.")));
+    pg_unreachable();
+}
+
 [[noreturn]] void raise_no_log(Oid wanted)
 {
+    Oid sequence;
     if (!OidIsValid(wanted))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("there is no event log"),
                         errhint("Create one with create_call_tables.")));
     const char *name = relation_name(wanted);
+    if (name != nullptr && find_detached_log(wanted, &sequence))
+        raise_detached_log(name);
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
              errmsg("%s is not an event log", name != nullptr ? name : psprintf("relation %u", wanted)),
@@ -354,6 +381,30 @@ void find_default_event_log(EventLog *log)
 
 constinit const CatalogLayout logs_layout = {"logs", columns_of_logs, log_other_consumers};
 constinit const CatalogLayout lanes_layout = {"lanes", columns_of_lanes};
+constinit const CatalogLayout detached_logs_layout = {"detached_logs", columns_of_detached};
+
+bool has_detached_logs()
+{
+    return OidIsValid(get_relname_relid(detached_logs_layout.name, own_schema()));
+}
+
+bool find_detached_log(Oid events, Oid *sequence)
+{
+    bool is_attached = true;
+    if (!has_detached_logs())
+        return false;
+    const CatalogTable logs = open_catalog_table(detached_logs_layout, "detached_logs_pkey", AccessShareLock);
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(logs, snapshot, {oid_key(1, events)});
+    if (next_row(scan)) {
+        row_value(scan.slot, detached_state, &is_attached);
+        *sequence = row_oid(scan.slot, detached_sequence);
+    }
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    close_catalog_table(logs, AccessShareLock);
+    return !is_attached;
+}
 
 bool find_event_log_of(Oid events, EventLog *log)
 {

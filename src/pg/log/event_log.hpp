@@ -16,7 +16,7 @@ extern "C" {
 namespace callhardening
 {
 
-extern const CatalogLayout logs_layout, lanes_layout;
+extern const CatalogLayout logs_layout, lanes_layout, detached_logs_layout;
 
 struct TextList {
     const char **texts;
@@ -99,6 +99,12 @@ void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log);
 
 // The log of this table; false if the table is no log.
 bool find_event_log_of(Oid events, EventLog *log);
+
+// Was this table a log until detach_call_event_log, and is it none since? `sequence` becomes the one of a table
+// older than the log; InvalidOid: none.
+bool find_detached_log(Oid events, Oid *sequence);
+// False before the update from a version without that table.
+bool has_detached_logs();
 
 // Raises 55000 for a log of changes, if `function` needs webhooks.
 void require_log_of_webhooks(const EventLog &log, const char *function);

@@ -78,6 +78,8 @@ struct Stamper {
     MemoryContext scratch; // for one row
     EventLog log;          // log_id 0: the table is not registered
     uint64 restore_mark;   // for an unregistered table, instead of a transaction id
+    bool is_detached;      // an unregistered table that was a log
+    Oid sequence;          // numbers the events of a table older than the log
     bool *moved;           // by lane: its position is ahead of this cluster
     bool *looked_at;
 };
@@ -106,7 +108,10 @@ void look_up_log(FunctionCallInfo fcinfo, Oid events, Stamper *stamper)
 {
     const MemoryContext session = fcinfo->flinfo->fn_mcxt;
     const MemoryContext caller = MemoryContextSwitchTo(session);
-    find_event_log_of(events, &stamper->log);
+    if (find_event_log_of(events, &stamper->log))
+        stamper->sequence = stamper->log.sequence;
+    else
+        stamper->is_detached = find_detached_log(events, &stamper->sequence);
     stamper->moved = static_cast<bool *>(palloc0(sizeof(bool) * stamper->lanes));
     stamper->looked_at = static_cast<bool *>(palloc0(sizeof(bool) * stamper->lanes));
     MemoryContextSwitchTo(caller);
@@ -296,11 +301,11 @@ bool is_missing(HeapTuple row, int column, TupleDesc columns)
 // number, because waiting and dead events refer to it.
 int64 next_number(const Stamper *stamper)
 {
-    if (!OidIsValid(stamper->log.sequence) || !SearchSysCacheExists1(RELOID, stamper->log.sequence))
+    if (!OidIsValid(stamper->sequence) || !SearchSysCacheExists1(RELOID, stamper->sequence))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("the sequence of column \"event_seq\" was dropped"),
                         errhint("Call unharden_call_events, and harden the table again.")));
-    return nextval_internal(stamper->log.sequence, false);
+    return nextval_internal(stamper->sequence, false);
 }
 
 bool is_route_of(int64 route, const Stamp &stamp)
@@ -350,14 +355,14 @@ HeapTuple apply_stamp(const Stamper *stamper, HeapTuple row, TupleDesc columns, 
 
 // Rows processed before their table became a log have no number, and a dump restores them the same way. A new
 // number could be that of another row, because a dump sets the sequence last. Without a registered log, every
-// row without a number is such a row: pending events have one.
+// row without a number is such a row: pending events have one. A detached log still gets new events.
 bool is_settled(const Stamper *stamper, HeapTuple row, TupleDesc columns)
 {
     if (stamper->seq == 0 || !is_missing(row, stamper->seq, columns) ||
         !is_missing(row, stamper->lane, columns))
         return false;
     if (stamper->log.log_id == 0)
-        return true;
+        return !stamper->is_detached;
     return stamper->processed_at > 0 && !is_missing(row, stamper->processed_at, columns);
 }
 
@@ -386,7 +391,7 @@ int64 last_number(Oid sequence)
 
 Oid sequence_of(const Stamper *stamper, Relation table, AttrNumber column)
 {
-    return OidIsValid(stamper->log.sequence) ? stamper->log.sequence : identity_sequence(table, column);
+    return OidIsValid(stamper->sequence) ? stamper->sequence : identity_sequence(table, column);
 }
 
 // A subscription brings the publisher's numbers, and does not move the sequence. After a switch-over, new
@@ -562,6 +567,63 @@ CALLHARDENING_FUNCTION(event_stamp)
     bool nulls[] = {stamp.call_id.empty(), false};
     Datum values[] = {nulls[0] ? Datum{0} : PointerGetDatum(to_text(stamp.call_id)),
                       Int32GetDatum(stamp.lane)};
+    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
+}
+
+namespace
+{
+
+// The registered log of the rows of a query: the same in every row.
+struct LogOfRows {
+    EventLog log;
+    KeyOfCalls key;
+    const Shape *shape;
+};
+
+enum LogStampArgument { stamped_log, stamped_key_type, stamped_payload, stamped_type };
+
+LogOfRows *log_of_rows(FunctionCallInfo fcinfo)
+{
+    auto *rows = static_cast<LogOfRows *>(fcinfo->flinfo->fn_extra);
+    if (rows != nullptr && rows->log.events == PG_GETARG_OID(stamped_log))
+        return rows;
+    const MemoryContext caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+    rows = static_cast<LogOfRows *>(palloc0(sizeof(LogOfRows)));
+    find_event_log(fcinfo, stamped_log, &rows->log);
+    rows->key = key_of(text_argument(fcinfo, stamped_key_type), rows->log.provider);
+    rows->shape = shape_of_log(rows->log);
+    fcinfo->flinfo->fn_extra = rows;
+    MemoryContextSwitchTo(caller);
+    return rows;
+}
+
+Stamp stamp_in_log(FunctionCallInfo fcinfo, const LogOfRows &rows)
+{
+    if (PG_ARGISNULL(stamped_payload))
+        return {{}, {}, no_lane::not_an_object};
+    const OpenedBody body = open_body(PG_GETARG_JSONB_P(stamped_payload));
+    Stamp stamp = stamp_of(rows.shape, rows.key, rows.log.lanes, body);
+    const std::string_view given =
+        PG_ARGISNULL(stamped_type) ? std::string_view{} : text_argument(fcinfo, stamped_type);
+    if (ignores_events(rows.log) && is_ignored(rows.log, given, stamp.event_type, body.document))
+        stamp.lane = no_lane::ignored;
+    return stamp;
+}
+
+} // namespace
+
+// The stamp of an event already in its table, by the settings of its log.
+CALLHARDENING_FUNCTION(log_event_stamp)
+{
+    TupleDesc columns;
+    if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE)
+        elog(ERROR, "log_event_stamp must return a row");
+    const LogOfRows *rows = log_of_rows(fcinfo);
+    const Stamp stamp = stamp_in_log(fcinfo, *rows);
+    const int lane = IsLane(stamp.lane) ? rows->log.first_lane + stamp.lane : stamp.lane;
+    bool nulls[] = {stamp.call_id.empty(), stamp.event_type.empty(), false};
+    Datum values[] = {nulls[0] ? Datum{0} : PointerGetDatum(to_text(stamp.call_id)),
+                      nulls[1] ? Datum{0} : PointerGetDatum(to_text(stamp.event_type)), Int32GetDatum(lane)};
     return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
 }
 
