@@ -321,6 +321,33 @@ another_provider() {
   FROM call_traffic_calls($few, $SEED, 'twilio') AS p FULL JOIN twilio.calls AS c USING (call_id);"
 }
 
+# The log of another provider, with events that are not applied yet.
+elsewhere() {
+    local state
+    heading "A log and its calls go to another database"
+    value "SELECT ingest_call_event('{\"CallSid\": \"CAmoved\", \"CallStatus\": \"ringing\"}', 'twilio.call_events')" >/dev/null
+    echo "=> SELECT detach_call_event_log('twilio.call_events');"
+    state=$(value "SELECT detach_call_event_log('twilio.call_events')")
+    printf '%s\n' "$state" | cut -c 1-100
+    echo "No worker reads it here from now on. It still takes events."
+    value "INSERT INTO twilio.call_events (payload) VALUES ('{\"CallSid\": \"CAmoved\", \"CallStatus\": \"completed\"}')" >/dev/null
+    echo '$ createdb elsewhere; pg_dump --schema twilio | psql elsewhere'
+    value "CREATE DATABASE elsewhere"
+    query -d elsewhere -c 'CREATE EXTENSION callhardening'
+    run "$BINDIR/pg_dump" --schema twilio >"$WORK/twilio.sql"
+    query -d elsewhere -f "$WORK/twilio.sql" >/dev/null
+    PGDATABASE=elsewhere show "SELECT attach_call_event_log('twilio.call_events', 'twilio.calls', '$state');" |
+        sed "s/'{.*}'/'{ ... }'/"
+    PGDATABASE=elsewhere show "SELECT claimed, applied FROM process_call_events();"
+    PGDATABASE=elsewhere show "SELECT call_id, status FROM twilio.calls WHERE call_id = 'CAmoved';"
+}
+
+router() {
+    heading "One of four databases for each webhook: all events of a call go to the same one"
+    show "SELECT body, call_event_partition(convert_to(body, 'UTF8'), 4) FROM unnest(ARRAY['{\"call_id\": 4711, \"state\": \"ringing\"}',
+  '{\"state\": \"hangup\", \"call_id\": \"4711\"}', '{\"call_id\": 4713}', 'no JSON']) AS body;"
+}
+
 supervision() {
     heading "Gaps and faults"
     show "SELECT relation, level, gap, detail FROM call_enforcement;"
@@ -402,6 +429,8 @@ server_log
 by_hand
 existing
 another_provider
+elsewhere
+router
 supervision
 monitor
 report
