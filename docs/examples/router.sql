@@ -32,13 +32,14 @@ CREATE FUNCTION router.find_call(id bigint) RETURNS SETOF jsonb LANGUAGE plproxy
     SELECT to_jsonb(c) FROM public.calls AS c WHERE c.dialpad_call_id = id;
 $$;
 
--- The logs of all partitions. If a partition does not answer, this is an error.
+-- The logs of all partitions, at least one row for each. If a partition does not answer, this is an error.
 CREATE FUNCTION router.log_status() RETURNS TABLE (database name, log text, pending bigint, oldest timestamptz,
     retrying bigint, dead bigint, error text) LANGUAGE plproxy AS $$
     CLUSTER 'calls';
     RUN ON ALL;
     SELECT current_database() AS database, s.log::text, s.pending_estimate AS pending, s.oldest_received_at AS oldest,
-        s.retrying, s.dead, s.error FROM public.call_event_log_status AS s;
+        s.retrying, s.dead, CASE WHEN s.log IS NULL THEN 'there is no event log' ELSE s.error END AS error
+    FROM (VALUES (1)) AS always LEFT JOIN public.call_event_log_status AS s ON true;
 $$;
 
 -- The same, with a row and a warning for each partition that does not answer.
@@ -47,7 +48,8 @@ CREATE FUNCTION router.log_status_of(partition int) RETURNS TABLE (database name
     CLUSTER 'calls';
     RUN ON partition;
     SELECT current_database() AS database, s.log::text, s.pending_estimate AS pending, s.oldest_received_at AS oldest,
-        s.retrying, s.dead, s.error FROM public.call_event_log_status AS s;
+        s.retrying, s.dead, CASE WHEN s.log IS NULL THEN 'there is no event log' ELSE s.error END AS error
+    FROM (VALUES (1)) AS always LEFT JOIN public.call_event_log_status AS s ON true;
 $$;
 
 CREATE FUNCTION router.partitions() RETURNS int LANGUAGE sql STABLE AS $$

@@ -124,14 +124,18 @@ TextBody::Node TextBody::Element(Node array, std::size_t n) noexcept
 {
     if (!IsFilled(array) || !IsArray(array))
         return {};
-    const char *at = AfterSpace(array.at + 1);
-    for (; n > 0 && !Interrupted(); --n) {
+    const bool goes_on = last_.array == array.at && last_.n <= n;
+    const char *at = goes_on ? last_.at : AfterSpace(array.at + 1);
+    for (std::size_t i = goes_on ? last_.n : 0; i < n && !Interrupted(); ++i) {
         at = AfterSpace(AfterValue(at));
         if (At(at) != ',')
             return {};
         at = AfterSpace(at + 1);
     }
-    return {at < end_ ? at : nullptr};
+    if (at == end_)
+        return {};
+    last_ = {array.at, n, at};
+    return {at};
 }
 
 JsonScalar TextBody::Scalar(Node node) noexcept
@@ -141,6 +145,13 @@ JsonScalar TextBody::Scalar(Node node) noexcept
     ScalarReader reader(arena_, interrupt_);
     JsonScanner scanner({node.at, static_cast<std::size_t>(end_ - node.at)}, &interrupt_);
     return scanner.Read(reader) ? reader.scalar() : JsonScalar{};
+}
+
+std::string_view TextBody::Text(Node node) const noexcept
+{
+    if (!Exists(node))
+        return {};
+    return {node.at, static_cast<std::size_t>(AfterValue(node.at) - node.at)};
 }
 
 std::string_view TextBody::Join(std::span<const std::string_view> texts) noexcept

@@ -38,6 +38,8 @@ public:
     Node Member(Node object, std::string_view name) noexcept;
     Node Element(Node array, std::size_t n) noexcept;
     JsonScalar Scalar(Node node) noexcept;
+    // The text of a value. Empty: there is none.
+    std::string_view Text(Node node) const noexcept;
     std::string_view Join(std::span<const std::string_view> texts) noexcept;
     // Only times have zones, and who reads a text needs no time.
     static std::optional<std::int64_t> InZone(std::string_view, std::int64_t) noexcept
@@ -58,6 +60,13 @@ private:
     Arena &arena_;
     const volatile std::sig_atomic_t &interrupt_;
     Node root_;
+
+    // The last found element: its neighbour is often asked for next.
+    struct {
+        const char *array;
+        std::size_t n;
+        const char *at;
+    } last_ = {};
 };
 
 // The members of a form, as decoded. A name that repeats is an array.

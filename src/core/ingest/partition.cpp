@@ -1,6 +1,7 @@
 #include "core/ingest/partition.hpp"
 
 #include "core/base/text.hpp"
+#include "core/events/parts.hpp"
 #include "core/events/text_body.hpp"
 #include "core/ingest/signature.hpp"
 #include "core/lanes/position.hpp"
@@ -12,6 +13,15 @@ namespace callhardening
 
 namespace
 {
+
+// Some senders begin a body with a mark of the byte order.
+std::string_view AfterMark(std::string_view body) noexcept
+{
+    constexpr std::string_view mark = "\xef\xbb\xbf";
+    body.remove_prefix(body.starts_with(mark) ? mark.size() : 0);
+    body.remove_prefix(RunEnd(body, 0, IsAsciiSpace));
+    return body;
+}
 
 // Finds the call id of a body in each form that a log takes.
 class CallFinder
@@ -36,15 +46,6 @@ public:
     }
 
 private:
-    // Some senders begin a body with a mark of the byte order.
-    static std::string_view AfterMark(std::string_view body) noexcept
-    {
-        constexpr std::string_view mark = "\xef\xbb\xbf";
-        body.remove_prefix(body.starts_with(mark) ? mark.size() : 0);
-        body.remove_prefix(RunEnd(body, 0, IsAsciiSpace));
-        return body;
-    }
-
     static bool BeginsLikeJson(std::string_view text) noexcept
     {
         return text.starts_with('{') || text.starts_with('[') || text.starts_with('"');
@@ -98,7 +99,108 @@ private:
     const volatile std::sig_atomic_t &interrupt_;
 };
 
+// Cuts parts out of a text. All around the chosen elements stays as it is.
+class PartCutter
+{
+public:
+    PartCutter(TextBody &body, Arena &arena) noexcept : body_(body), arena_(arena) {}
+
+    // Empty if there is no memory.
+    std::string_view Cut(std::span<const PartStep> steps) noexcept
+    {
+        Node node = body_.Root();
+        Begin(node);
+        for (const PartStep &step : steps) {
+            const Node next =
+                step.member.empty() ? body_.Element(node, step.element) : body_.Member(node, step.member);
+            if (step.is_chosen)
+                Choose(node, next);
+            node = next;
+        }
+        return Join();
+    }
+
+private:
+    using Node = TextBody::Node;
+
+    void Begin(Node node) noexcept
+    {
+        before_count_ = behind_count_ = 0;
+        kept_ = body_.Text(node);
+    }
+
+    // An object in a root array is a part without the array.
+    void Choose(Node array, Node element) noexcept
+    {
+        const std::string_view chosen = body_.Text(element), whole = body_.Text(array);
+        if (array.at != body_.Root().at || !TextBody::IsObject(element)) {
+            const char *const bracket = whole.data() + whole.size() - 1;
+            before_[before_count_++] = Between(kept_.data(), array.at + 1);
+            behind_[behind_count_++] = Between(bracket, kept_.data() + kept_.size());
+        }
+        kept_ = chosen;
+    }
+
+    static std::string_view Between(const char *begin, const char *end) noexcept
+    {
+        return {begin, static_cast<std::size_t>(end - begin)};
+    }
+
+    std::string_view Join() noexcept
+    {
+        std::size_t size = kept_.size();
+        for (std::size_t i = 0; i < before_count_; ++i)
+            size += before_[i].size() + behind_[i].size();
+        char *const part = arena_.AllocateText(size), *end = part;
+        if (part == nullptr)
+            return {};
+        for (std::size_t i = 0; i < before_count_; ++i)
+            end = std::copy(before_[i].begin(), before_[i].end(), end);
+        end = std::copy(kept_.begin(), kept_.end(), end);
+        for (std::size_t i = behind_count_; i-- > 0;)
+            end = std::copy(behind_[i].begin(), behind_[i].end(), end);
+        return {part, size};
+    }
+
+    TextBody &body_;
+    Arena &arena_;
+    std::string_view kept_;                                            // the innermost chosen element
+    std::string_view before_[max_part_steps], behind_[max_part_steps]; // of the elements around it
+    std::size_t before_count_ = 0, behind_count_ = 0;
+};
+
+// The members around a part are in each of them.
+bool IsTooLong(TextBody &body, PartFinder<TextBody> &finder, const PartsOfBody &parts) noexcept
+{
+    std::size_t chosen = 0;
+    finder.Visit(*parts.form, [&](std::span<const PartStep>, TextBody::Node element) {
+        chosen += body.Text(element).size();
+        return true;
+    });
+    const std::size_t size = body.Text(body.Root()).size();
+    return parts.count * (size - std::min(size, chosen)) + chosen > max_bytes_of_parts;
+}
+
 } // namespace
+
+std::span<const std::string_view> DivideBody(std::string_view body, const Shape &shape, Arena &arena,
+                                             const volatile std::sig_atomic_t &interrupt) noexcept
+{
+    TextBody text(AfterMark(body), arena, interrupt);
+    PartFinder finder(text);
+    const PartsOfBody parts = finder.Find(shape);
+    if (!parts.IsDivided() || parts.count > max_parts || IsTooLong(text, finder, parts))
+        return {};
+    auto *const cut = static_cast<std::string_view *>(arena.Allocate(sizeof(std::string_view) * parts.count));
+    std::size_t count = 0;
+    PartCutter cutter(text, arena);
+    if (cut != nullptr)
+        finder.Visit(*parts.form, [&](std::span<const PartStep> steps, TextBody::Node) {
+            cut[count++] = cutter.Cut(steps);
+            return count < parts.count && !arena.failed();
+        });
+    return {cut, count};
+}
 
 std::string_view CallIdOfBody(std::string_view body, const Shape &shape, KeyKind key, Arena &arena,
                               const volatile std::sig_atomic_t &interrupt) noexcept

@@ -9,6 +9,7 @@
 #include "core/events/shape.hpp"
 
 #include <csignal>
+#include <span>
 #include <string_view>
 
 namespace callhardening
@@ -28,5 +29,10 @@ std::string_view CallIdOfBody(std::string_view body, const Shape &shape, KeyKind
 // By the call id, else by all bytes of the body.
 int PartitionOfBody(std::string_view body, const Routing &routing, Arena &arena,
                     const volatile std::sig_atomic_t &interrupt) noexcept;
+
+// The parts of a body with several calls, as a log divides it (core/events/parts.hpp), in the arena. Empty:
+// the body stays whole.
+std::span<const std::string_view> DivideBody(std::string_view body, const Shape &shape, Arena &arena,
+                                             const volatile std::sig_atomic_t &interrupt) noexcept;
 
 } // namespace callhardening

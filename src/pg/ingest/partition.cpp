@@ -9,8 +9,11 @@
 #include "pg/log/shape.hpp"
 
 extern "C" {
+#include "funcapi.h"
 #include "miscadmin.h"
+#include "nodes/execnodes.h"
 #include "utils/memutils.h"
+#include "utils/tuplestore.h"
 }
 
 namespace callhardening
@@ -54,20 +57,28 @@ KeyKind require_key_kind(std::string_view key_type)
 
 // After an interrupt the result means nothing. If the interrupt does not end the query, the body is read
 // again. The last try ignores interrupts: cancels may be held off.
-int partition_of(std::string_view body, const Routing &routing)
+template <typename Read>
+auto read_body(std::string_view body, Read read)
 {
     constexpr int most_restarts = 8;
     for (int i = 0;; ++i) {
         const volatile sig_atomic_t *interrupt = i < most_restarts ? &InterruptPending : &no_interrupt;
         Arena arena(allocate);
-        const int partition = PartitionOfBody(body, routing, arena, *interrupt);
+        const auto result = read(arena, *interrupt);
         if (arena.failed())
             ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
                             errdetail("A body of %zu bytes could not be read.", body.size())));
         if (*interrupt == 0)
-            return partition;
+            return result;
         CHECK_FOR_INTERRUPTS();
     }
+}
+
+void put_part(const ReturnSetInfo *result, int number, std::string_view part)
+{
+    Datum values[] = {Int32GetDatum(number), PointerGetDatum(to_text(part))}; // bytea is stored like text
+    bool nulls[] = {false, false};
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
 } // namespace
@@ -78,9 +89,32 @@ using namespace callhardening;
 
 CALLHARDENING_FUNCTION(call_event_partition)
 {
-    enum { body, partitions, provider, key_type };
+    enum { body_argument, partitions, provider, key_type };
     const Routing routing = {require_shape(text_argument(fcinfo, provider)),
                              require_key_kind(text_argument(fcinfo, key_type)),
                              require_partitions(PG_GETARG_INT32(partitions))};
-    PG_RETURN_INT32(partition_of(text_argument(fcinfo, body), routing));
+    const std::string_view body = text_argument(fcinfo, body_argument);
+    PG_RETURN_INT32(read_body(body, [&](Arena &arena, const volatile sig_atomic_t &interrupt) {
+        return PartitionOfBody(body, routing, arena, interrupt);
+    }));
+}
+
+CALLHARDENING_FUNCTION(divide_call_event)
+{
+    enum { body_argument, provider };
+    InitMaterializedSRF(fcinfo, 0);
+    const auto *result = castNode(ReturnSetInfo, fcinfo->resultinfo);
+    if (PG_ARGISNULL(body_argument) || PG_ARGISNULL(provider))
+        PG_RETURN_NULL();
+    const Shape &shape = *require_shape(text_argument(fcinfo, provider));
+    const std::string_view body = text_argument(fcinfo, body_argument);
+    const auto parts = read_body(body, [&](Arena &arena, const volatile sig_atomic_t &interrupt) {
+        return DivideBody(body, shape, arena, interrupt);
+    });
+    int number = 0;
+    for (const std::string_view part : parts)
+        put_part(result, ++number, part);
+    if (parts.empty())
+        put_part(result, 1, body);
+    PG_RETURN_NULL();
 }

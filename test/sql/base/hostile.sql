@@ -258,6 +258,7 @@ SELECT statement FROM (VALUES
     (78, 'SELECT pg_catalog.count(*) FROM ' || test.call('explain_call_event', '{"call_id": 1}', 'dialpad')),
     (79, 'SELECT _callhardening.suggest_provider(''dialpd'')'),
     (79.1, 'SELECT ' || test.call('decode_call_form', 'a=1&b=%2B')),
+    (79.104, 'SELECT pg_catalog.count(*) FROM ' || test.call('divide_call_event', '\x7b7d')),
     (79.105, 'SELECT ' || test.call('call_event_partition', '\x7b7d', '4')),
     (79.11, 'SELECT _callhardening.report(''NOTICE'', ''x'')'),
     (79.2, 'SELECT level FROM _callhardening.missing_figure(''directions'', ''words'', ''direction'')'),

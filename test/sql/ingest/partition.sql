@@ -54,6 +54,33 @@ FROM generate_series(1, 8000) AS id, jsonb_build_object('call_id', id) AS call, 
     _callhardening.event_stamp(call, 'dialpad', 64, 'bigint', 'null')
 GROUP BY partition ORDER BY partition;
 
+-- A body with several calls: its parts are those of the log, and each goes to the partition of its call.
+SELECT part_no, convert_from(part, 'UTF8') AS part FROM divide_call_event(utf8(E'\ufeff {"uuid": "u-1", "body": {"telephonySessionId": "s",
+    "parties": [ {"id": "p-1", "n": "]"} , {"id": "p-2"},7], "x": [1, 2]}} \n'), 'ringcentral');
+SELECT part_no, convert_from(part, 'UTF8') AS part FROM divide_call_event('[{"type": "com.twilio.voice.twiml.call.ringing",
+    "data": {"sid": "CA1"}} , {"type": "x"}, 7]', 'twilio');
+SELECT part_no, convert_from(part, 'UTF8') AS part FROM divide_call_event(' {"call_id": 7} ');
+SELECT part FROM divide_call_event('\x7b00ff');
+-- A log does not divide a body with more than 1000 calls.
+SELECT calls, count(*) AS parts, max(part_no) AS last FROM unnest('{1000,1001}'::int[]) AS calls,
+    jsonb_build_object('body', jsonb_build_object('telephonySessionId', 's', 'parties',
+        (SELECT jsonb_agg(jsonb_build_object('id', n)) FROM generate_series(1, calls) AS n))) AS body,
+    divide_call_event(utf8(body::text), 'ringcentral') GROUP BY calls ORDER BY calls;
+SELECT count(*) AS nulls FROM divide_call_event(NULL) AS a FULL JOIN divide_call_event('{}', NULL) AS b ON true;
+SELECT divide_call_event('{}', 'dialpd');
+CREATE SCHEMA inbox;
+SET client_min_messages = error;
+SELECT create_call_tables('inbox', 'zoom_phone');
+SELECT count(ingest_call_event(body, 'inbox.call_events')) > 500 AS ingested FROM body WHERE provider = 'zoom_phone';
+SELECT count(*) FILTER (WHERE part_no > 1) > 20 AS divided, count(*) FILTER (WHERE e.event_seq IS NULL) AS other,
+    count(*) FILTER (WHERE call_event_partition(part, 65536, 'zoom_phone', 'text') <>
+        call_event_partition(utf8(jsonb_build_object('call_id', call_id)::text), 65536, 'dialpad', 'text')) AS elsewhere,
+    (SELECT count(*) FROM inbox.call_events) - count(DISTINCT e.event_seq) AS left_out
+FROM body, divide_call_event(bytes, 'zoom_phone') LEFT JOIN inbox.call_events AS e ON e.payload = convert_from(part, 'UTF8')::jsonb
+WHERE provider = 'zoom_phone';
+DROP SCHEMA inbox CASCADE;
+RESET client_min_messages;
+
 -- Each body has a partition. These are pieces of real ones, with another byte at the end.
 SELECT count(*) AS pieces, count(*) FILTER (WHERE p BETWEEN 0 AND 3) AS with_partition
 FROM (SELECT call_event_partition(substring(bytes FOR octet_length(bytes) * n / 40) || set_byte('\x00', 0, n * 6), 4,
