@@ -1916,6 +1916,1727 @@ BEGIN
 END
 $$;
 
+-- Citus: citus/distribution -------------------------------------------------------------------
+
+CREATE FUNCTION _callhardening.has_citus() RETURNS boolean
+    LANGUAGE c STABLE
+    AS 'MODULE_PATHNAME', 'callhardening_has_citus';
+
+COMMENT ON FUNCTION _callhardening.has_citus() IS
+'whether this database has the extension citus, with its catalog pg_dist_partition';
+
+CREATE FUNCTION _callhardening.distribution(relation regclass) RETURNS text
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_distribution';
+
+COMMENT ON FUNCTION _callhardening.distribution(regclass) IS
+'how Citus keeps a table, if its rows are in shards: schema, hash, append, range, reference or local. NULL: it is an '
+'ordinary table, or a shard';
+
+CREATE FUNCTION _callhardening.shard_name(shell regclass, shard_id bigint) RETURNS text
+    LANGUAGE plpgsql STABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+DECLARE
+    name text;
+BEGIN
+    IF NOT _callhardening.has_citus() THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE 'SELECT pg_catalog.shard_name($1, $2)' INTO name USING shell, shard_id;
+    -- Citus leaves out this one schema.
+    RETURN (SELECT CASE n.nspname WHEN 'public' THEN 'public.' ELSE '' END || name
+            FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = shell);
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.shard_name(regclass, bigint) IS
+'the qualified name of a shard of a distributed table, for a statement; NULL: there is no such table, or '
+'no Citus';
+
+CREATE FUNCTION _callhardening.shards_of(relation regclass)
+    RETURNS TABLE (shard_id bigint, shard text, node text, port int, is_here boolean)
+    LANGUAGE plpgsql STABLE STRICT ROWS 32
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF _callhardening.distribution(relation) IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE 'SELECT s.shardid, _callhardening.shard_name(s.logicalrelid, s.shardid), n.nodename,
+            n.nodeport, p.groupid = g.groupid
+        FROM pg_catalog.pg_dist_shard AS s JOIN pg_catalog.pg_dist_placement AS p ON p.shardid = s.shardid
+        JOIN pg_catalog.pg_dist_node AS n ON n.groupid = p.groupid AND n.noderole = ''primary''
+        CROSS JOIN pg_catalog.pg_dist_local_group AS g
+        WHERE s.logicalrelid = $1 ORDER BY s.shardid, n.nodename, n.nodeport' USING relation;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.shards_of(regclass) IS
+'the shards of a table that Citus has distributed: their numbers, their qualified names, and their nodes. is_here: '
+'the shard is on this node';
+
+CREATE FUNCTION _callhardening.local_shards() RETURNS TABLE (relation regclass, shell regclass, shard_id bigint)
+    LANGUAGE plpgsql STABLE ROWS 32
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF _callhardening.has_citus() THEN
+        RETURN QUERY EXECUTE 'SELECT to_regclass(_callhardening.shard_name(s.logicalrelid, s.shardid)), s.logicalrelid,
+                s.shardid
+            FROM pg_catalog.pg_dist_shard AS s JOIN pg_catalog.pg_dist_placement AS p ON p.shardid = s.shardid
+            JOIN pg_catalog.pg_dist_local_group AS g ON g.groupid = p.groupid';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.local_shards() IS
+'the shards on this node: each with the distributed table it belongs to (shell). relation: NULL: it is missing here';
+
+CREATE FUNCTION _callhardening.shell_of(relation regclass) RETURNS regclass
+    LANGUAGE sql STABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT s.shell FROM _callhardening.local_shards() AS s WHERE s.relation = shell_of.relation
+$$;
+
+COMMENT ON FUNCTION _callhardening.shell_of(regclass) IS
+'the distributed table of a shard on this node; NULL: the table is no shard';
+
+CREATE FUNCTION _callhardening.require_undistributed(relation regclass, deed text, advice text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF _callhardening.distribution(relation) IS NOT NULL THEN
+        PERFORM _callhardening.raise_error('0A000',
+            format('table %s is distributed by Citus and cannot %s', relation, deed),
+            detail => 'Its rows are in shards.', hint => advice);
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_undistributed(regclass, text, text) IS
+'refuses (0A000) a table that Citus has distributed. deed: what it cannot, as in "be an event log"';
+
+CREATE FUNCTION _callhardening.require_no_shard(relation regclass, advice text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    shell regclass := _callhardening.shell_of(relation);
+BEGIN
+    IF shell IS NOT NULL THEN
+        PERFORM _callhardening.raise_error('0A000',
+            format('table %s is a shard of the distributed table %s', relation, shell),
+            detail => 'Citus makes all shards alike.', hint => format(advice, shell));
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_no_shard(regclass, text) IS
+'refuses (0A000) a shard. advice: a hint, with %L in the place of the distributed table';
+
+-- Citus: calls/harden -------------------------------------------------------------------------
+
+CREATE FUNCTION _callhardening.table_arguments(calls regclass, settings _callhardening.settings) RETURNS text[]
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT a[1:7] || CASE WHEN a[8] LIKE 'policy %' AND _callhardening.distribution(calls) IS NOT NULL
+    THEN settings.policy::text ELSE a[8] END
+FROM _callhardening.settings_arguments(settings) AS a
+$$;
+
+COMMENT ON FUNCTION _callhardening.table_arguments(regclass, _callhardening.settings) IS
+'settings as arguments of the BEFORE trigger of this table. If Citus has distributed the table, a policy of its own is '
+'an argument, and not the comment of the trigger';
+
+CREATE OR REPLACE FUNCTION _callhardening.add_unique_call_id(calls regclass, call_id_column name) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    repeated bigint;
+BEGIN
+    IF _callhardening.has_unique_call_id(calls, call_id_column) THEN
+        RETURN;
+    END IF;
+    EXECUTE format('CREATE UNIQUE INDEX ON %s (%I)', calls, call_id_column);
+EXCEPTION
+    WHEN unique_violation THEN
+        SELECT max(r.ids) INTO repeated FROM _callhardening.repeated_call_ids(calls, call_id_column) AS r;
+        PERFORM _callhardening.report('WARNING',
+            format('table %s has %s call ids more than once, and no unique index on column %I', calls,
+                repeated, call_id_column),
+            hint => format('Find them with SELECT %I, count(*) FROM %s GROUP BY 1 HAVING count(*) > 1, merge their '
+                'rows and call harden_calls again.',
+                call_id_column, calls));
+    WHEN feature_not_supported THEN
+        PERFORM _callhardening.report('WARNING',
+            format('table %s cannot have a unique index on column %I alone', calls, call_id_column),
+            detail => CASE WHEN _callhardening.distribution(calls) IS NULL
+                THEN 'A unique index of a partitioned table has to contain the columns of its partition key.'
+                ELSE 'A unique index of a distributed table has to contain its distribution column.' END,
+            hint => CASE WHEN _callhardening.distribution(calls) IS NOT NULL
+                THEN 'Distribute the table by the call id.' END);
+    WHEN wrong_object_type THEN
+        PERFORM _callhardening.report('WARNING',
+            format('table %s cannot have a unique index on column %I', calls, call_id_column),
+            detail => 'Some of its partitions are foreign tables.');
+END
+$$;
+
+CREATE OR REPLACE FUNCTION _callhardening.drop_triggers(relation regclass, triggers name[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET citus.enable_unsafe_triggers = on
+    AS $$
+DECLARE
+    trigger_name name;
+BEGIN
+    FOREACH trigger_name IN ARRAY triggers LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, relation);
+    END LOOP;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION _callhardening.create_call_triggers(calls regclass, settings _callhardening.settings)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET citus.enable_unsafe_triggers = on
+    AS $$
+DECLARE
+    arguments text[] := _callhardening.table_arguments(calls, settings);
+    digest text := quote_literal(_callhardening.settings_digest(arguments));
+    graph text := coalesce(', ' || quote_literal(settings.transitions::text) || '::pg_catalog.jsonb', '');
+    -- Each as it stands in the old and in the new row.
+    call_id text := quote_ident(settings.call_id_column);
+    status text := quote_ident(settings.status_column) || '::text';
+    direction text := quote_ident(settings.direction_column) || '::text';
+BEGIN
+    EXECUTE 'CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON ' || calls
+        || ' FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call('
+        || (SELECT string_agg(quote_literal(argument), ', ' ORDER BY argument_no)
+            FROM unnest(arguments) WITH ORDINALITY AS a (argument, argument_no)) || ')';
+    IF arguments[8] = _callhardening.policy_reference(settings.policy::text) THEN
+        EXECUTE format('COMMENT ON TRIGGER validate_hardened_call ON %s IS %L', calls, settings.policy);
+    END IF;
+    EXECUTE 'CREATE TRIGGER validate_hardened_call_insert AFTER INSERT ON ' || calls || ' FOR EACH ROW WHEN ('
+        || '_callhardening.is_invalid_insert(NEW.' || status || ', NEW.' || direction || graph || ')'
+        || ') EXECUTE FUNCTION _callhardening.refuse_illegal_call(' || digest || ')';
+    EXECUTE 'CREATE TRIGGER validate_hardened_call_update AFTER UPDATE ON ' || calls || ' FOR EACH ROW WHEN ('
+        || '_callhardening.is_invalid_update(OLD.' || status || ', NEW.' || status
+        || ', OLD.' || direction || ', NEW.' || direction || graph || ')'
+        || ' OR (OLD.' || call_id || ' IS DISTINCT FROM NEW.' || call_id || ' AND OLD.' || call_id || ' IS NOT NULL)'
+        || ') EXECUTE FUNCTION _callhardening.refuse_illegal_call(' || digest || ')';
+END
+$$;
+
+CREATE OR REPLACE FUNCTION _callhardening.has_call_triggers(calls regclass, settings _callhardening.settings)
+    RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+-- If one trigger was altered by hand, all are made again.
+SELECT _callhardening.has_trigger_policy(calls)
+    AND _callhardening.trigger_settings(calls) = _callhardening.table_arguments(calls, settings) COLLATE "C"
+    AND (SELECT count(*) = 3 AND count(*) FILTER (
+            WHERE t.tgargs = convert_to(_callhardening.settings_digest(
+                _callhardening.table_arguments(calls, settings)), 'UTF8') || '\x00') = 2
+        FROM pg_trigger t
+        WHERE t.tgrelid = calls AND t.tgname = ANY (_callhardening.call_triggers(calls)) AND t.tgenabled IN ('O', 'A'))
+$$;
+
+CREATE OR REPLACE FUNCTION _callhardening.settings_change(present text[], wanted text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT string_agg(format('%s: %s, now %s', s.name,
+        CASE WHEN v.present = '' THEN s.unset WHEN v.present LIKE s.document THEN 'custom' ELSE v.present END,
+        CASE
+            WHEN v.wanted = '' THEN s.unset
+            WHEN v.wanted NOT LIKE s.document THEN v.wanted
+            WHEN v.present LIKE s.document THEN 'another'
+            ELSE 'custom' END),
+    '; ' ORDER BY v.argument_no)
+FROM unnest(present[1:7] || CASE WHEN present[8] LIKE '{%' THEN _callhardening.policy_reference(present[8])
+        ELSE present[8] END,
+    wanted[1:7] || CASE WHEN wanted[8] LIKE '{%' THEN _callhardening.policy_reference(wanted[8]) ELSE wanted[8] END)
+    WITH ORDINALITY AS v (present, wanted, argument_no)
+JOIN (VALUES
+    (1, 'call_id_column', '', NULL),
+    (2, 'status_column', '', NULL),
+    (3, 'direction_column', '', NULL),
+    (4, 'payload_column', '', NULL),
+    (5, 'on_invalid', '', NULL),
+    (6, 'transitions', '{%', 'default'),
+    (7, 'provider', '', 'none'),
+    (8, 'policy', 'policy %', 'default')) AS s (argument_no, name, document, unset) ON s.argument_no = v.argument_no
+WHERE v.present <> v.wanted
+$$;
+
+CREATE OR REPLACE FUNCTION _callhardening.replace_call_triggers(calls regclass, settings _callhardening.settings)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET citus.enable_unsafe_triggers = on
+    AS $$
+DECLARE
+    trigger_name name;
+    always boolean;
+    present text[] := _callhardening.trigger_settings(calls);
+    change text;
+BEGIN
+    IF _callhardening.has_call_triggers(calls, settings) THEN
+        RETURN;
+    END IF;
+    -- A subscriber's owner wants them to fire for replicated rows too.
+    always := EXISTS (SELECT FROM pg_trigger WHERE tgrelid = calls
+        AND tgname = ANY (_callhardening.call_triggers(calls)) AND tgenabled = 'A');
+    PERFORM _callhardening.drop_triggers(calls, _callhardening.call_triggers(calls));
+    PERFORM _callhardening.create_call_triggers(calls, settings);
+    IF always THEN
+        FOREACH trigger_name IN ARRAY _callhardening.call_triggers(calls) LOOP
+            EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', calls, trigger_name);
+        END LOOP;
+    END IF;
+    change := _callhardening.settings_change(present, _callhardening.trigger_settings(calls));
+    IF change IS NOT NULL THEN
+        PERFORM _callhardening.report('NOTICE', format('settings of table %s change', calls), detail => change);
+    END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION @extschema@.harden_calls(calls regclass, call_id_column name DEFAULT NULL,
+        status_column name DEFAULT NULL, direction_column name DEFAULT NULL, payload_column name DEFAULT NULL,
+        on_invalid text DEFAULT NULL, transitions jsonb DEFAULT NULL, policy jsonb DEFAULT NULL,
+        provider text DEFAULT NULL)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    given CONSTANT _callhardening.settings := ROW(call_id_column, status_column, direction_column, payload_column,
+        on_invalid, transitions, provider, policy)::_callhardening.settings;
+    wanted _callhardening.settings;
+    before oid[];
+    made regclass;
+BEGIN
+    PERFORM _callhardening.require_calls_table(calls);
+    PERFORM _callhardening.require_no_shard(calls, 'On the coordinator: SELECT harden_calls(%L, ...).'::text);
+    PERFORM _callhardening.require_valid_documents(transitions, policy);
+    wanted := _callhardening.merge_settings(calls, given);
+    PERFORM _callhardening.require_valid_settings(calls, wanted);
+    PERFORM _callhardening.require_kept_payload(calls, payload_column);
+    PERFORM _callhardening.lock_calls_table(calls, wanted);
+    -- While this session waited, another one may have changed what is to be kept.
+    wanted := _callhardening.merge_settings(calls, given);
+    PERFORM _callhardening.require_valid_settings(calls, wanted);
+
+    IF cardinality(_callhardening.call_triggers(calls)) > 0 AND _callhardening.trigger_settings(calls) IS NULL THEN
+        PERFORM _callhardening.report('WARNING', format('the settings of table %s are missing', calls),
+            detail => 'They were arguments of its BEFORE trigger. Each setting not given is the default now.',
+            hint => 'Call harden_calls again, and give each setting of your own.');
+    END IF;
+    before := ARRAY(SELECT indexrelid FROM pg_index WHERE indrelid = calls);
+    -- In this order: what reads the table comes before what locks readers out.
+    PERFORM _callhardening.add_unique_call_id(calls, wanted.call_id_column);
+    PERFORM _callhardening.add_payload(calls, wanted.payload_column);
+    IF EXISTS (SELECT FROM _callhardening.logs l WHERE l.calls = harden_calls.calls AND NOT l.is_of_changes) THEN
+        PERFORM _callhardening.add_merge_columns(calls);
+    END IF;
+    -- Our own objects have a comment with this beginning. unharden_calls takes no other index away. The lock keeps
+    -- others from making one.
+    FOR made IN SELECT indexrelid FROM pg_index WHERE indrelid = calls AND indexrelid <> ALL (before) LOOP
+        EXECUTE format('COMMENT ON INDEX %s IS %L', made, 'callhardening: of the hardened table');
+    END LOOP;
+    IF _callhardening.key_obstacle(calls, wanted.call_id_column) IS NOT NULL THEN
+        PERFORM _callhardening.report('WARNING', format('column %I of table %s cannot be the key of events',
+            wanted.call_id_column, calls),
+            detail => _callhardening.key_obstacle(calls, wanted.call_id_column),
+            hint => 'process_call_events refuses the table. What other clients write follows the rules.');
+    END IF;
+    PERFORM _callhardening.replace_call_triggers(calls, wanted);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
+'Puts the triggers on a table of calls. From then on each INSERT and UPDATE normalizes direction
+and status, sanitizes the payload and follows the graph. Existing rows are not touched.
+
+It adds what is missing: the payload column, its GIN index, and a unique index on the call id.
+If the table has an event log, it also adds the columns that process_call_events needs. It marks
+its indexes by a comment. If the payload column is new and the table has more than 8 MB, a
+NOTICE comes instead of the GIN index. If call ids repeat, a WARNING comes instead of the unique
+index. If the call id is unfit as the key of events, a WARNING comes.
+
+Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already. A new column and new
+triggers need ACCESS EXCLUSIVE, for moments.
+
+Called again, it keeps every setting that is not given or NULL, and a NOTICE lists the changes.
+The settings are in the BEFORE trigger: if it was dropped or altered, they are the defaults
+again, and a WARNING comes.
+- call_id_column: at first dialpad_call_id, or call_id in a table without it; ''default'' is that
+  again, also for the other three columns
+- status_column, direction_column, payload_column: at first status, direction and raw_payload
+- on_invalid: keep (the default: the old status stays, the rest is written, WARNING), skip (the
+  row is left untouched, WARNING), reject (error 23514); ''default'' is keep
+- transitions: {"status": ["next", ...], ...}; at first, and with ''null''::jsonb, the graph of
+  call_status_transitions
+- policy: what the payload is sanitized by (call_payload_policy), at most 16384 bytes as text;
+  at first, and with ''null''::jsonb, the policy default
+- provider: the source of the words; at first, and with '''', any provider; *: several providers,
+  and each call id is "provider:call id" as text, also in events
+If Citus has distributed the table, call it on the coordinator. Citus carries what changes to all
+shards.
+Errors:
+- 0A000: the table is a shard: name the distributed table
+- 22004: calls is NULL
+- 22023: unknown mode or provider, malformed graph or policy
+- 42501: the caller is not the owner, or the policy has hash and the caller no right to
+  call_pseudonym
+- 42701: a column is named twice
+- 42703: no such column
+- 42804: a column is unfit for the words
+- 42809: it is no table
+- 54000: a policy of more than 16384 bytes';
+
+CREATE OR REPLACE FUNCTION @extschema@.unharden_calls(calls regclass, drop_payload boolean DEFAULT false) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    payload name;
+    change_trigger name;
+    ours record;
+BEGIN
+    PERFORM _callhardening.require_calls_table(calls);
+    PERFORM _callhardening.require_no_shard(calls, 'On the coordinator: SELECT unharden_calls(%L).'::text);
+    change_trigger := (_callhardening.change_trigger(calls)).trigger_name;
+    IF cardinality(_callhardening.call_triggers(calls)) = 0 AND change_trigger IS NULL
+        AND cardinality(_callhardening.added_merge_columns(calls)) = 0
+        AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = calls
+            AND obj_description(i.indexrelid, 'pg_class') LIKE 'callhardening: %')
+    THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls);
+    END IF;
+    payload := (_callhardening.column_settings(_callhardening.trigger_settings(calls))).payload_column;
+    IF drop_payload AND payload IS NULL THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('the settings of table %s were dropped with its triggers', calls),
+            HINT = 'Leave drop_payload false, and drop the payload column yourself.';
+    END IF;
+    PERFORM _callhardening.drop_triggers(calls, array_remove(
+        _callhardening.call_triggers(calls) || change_trigger, NULL));
+    -- Other objects may need an index made here: a foreign key, a constraint or a replica identity.
+    FOR ours IN
+        SELECT i.indexrelid::regclass AS index, i.indisreplident OR
+            EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid) AS is_needed
+        FROM pg_index i WHERE i.indrelid = calls AND obj_description(i.indexrelid, 'pg_class') LIKE 'callhardening: %'
+            ORDER BY 1
+    LOOP
+        IF ours.is_needed THEN
+            PERFORM _callhardening.report('NOTICE', format('index %s of table %s stays', ours.index, calls),
+                detail => 'A constraint or the replica identity needs it.');
+        ELSE
+            EXECUTE format('DROP INDEX %s', ours.index);
+        END IF;
+    END LOOP;
+    PERFORM _callhardening.drop_merge_columns(calls);
+    IF drop_payload THEN
+        EXECUTE format('ALTER TABLE %s DROP COLUMN %I', calls, payload);
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.unharden_calls(regclass, boolean) IS
+'Takes the triggers of a hardened table away, and the indexes made by harden_calls. The columns
+of an event log go too, unless something depends on them: NOTICE. An index stays if a constraint
+or the replica identity needs it: NOTICE. Other indexes stay, and so does a log of changes, but
+nothing is appended to it.
+- drop_payload: true drops the payload column with its content
+Errors:
+- 0A000: the table is a shard: name the distributed table
+- 22004: calls is NULL
+- 2BP01: drop_payload, and something depends on the payload column
+- 42501: the caller is not the owner
+- 42809: it is no table
+- 55000: the table is not hardened';
+
+-- Citus: calls/backfill -----------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION _callhardening.begin_backfill(calls regclass, batch_size int) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+#variable_conflict use_column
+DECLARE
+    hardened regclass := calls;
+    settings _callhardening.settings;
+    elsewhere text;
+    goes_on boolean;
+BEGIN
+    PERFORM _callhardening.require_calls_table(hardened);
+    PERFORM _callhardening.require_undistributed(hardened, 'be backfilled as one'::text,
+        format('Backfill its shards: SELECT * FROM run_command_on_placements(%L, '
+            '''CALL %s.backfill_calls(''''%%s'''')'').', hardened,
+            (SELECT quote_ident(n.nspname) FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+             WHERE e.extname = 'callhardening')));
+    IF batch_size IS NULL OR batch_size NOT BETWEEN 1 AND 100000 THEN
+        PERFORM _callhardening.raise_error('22023',
+            format('batch_size must be 1 to 100000, not %s', coalesce(batch_size::text, 'NULL')));
+    END IF;
+    SELECT * INTO settings FROM @extschema@.call_settings(hardened);
+    IF settings.call_id_column IS NULL THEN
+        PERFORM _callhardening.raise_error('55000', format('table %s is not hardened', hardened),
+            hint => 'Harden it with harden_calls first, so that no new row needs a repair. audit_calls shows what '
+                'would be repaired.');
+    END IF;
+    PERFORM _callhardening.require_valid_settings(hardened, settings);
+
+    SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid::regclass::text COLLATE "C") INTO elsewhere
+    FROM pg_class AS c WHERE c.relkind = 'f' AND c.oid IN (SELECT relid FROM pg_partition_tree(hardened));
+    IF elsewhere IS NOT NULL THEN
+        PERFORM _callhardening.report('WARNING',
+            format('backfill of table %s leaves out foreign tables among its partitions: %s',
+            hardened, elsewhere),
+            hint => 'Harden and backfill their tables at their servers.');
+    END IF;
+
+    UPDATE _callhardening.my_backfills SET is_obsolete = true WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = calls);
+    goes_on := EXISTS (SELECT FROM _callhardening.my_backfills WHERE calls = hardened AND finished_at IS NULL);
+    UPDATE _callhardening.my_backfills SET is_obsolete = true WHERE calls = hardened AND (NOT goes_on
+        OR rules <> _callhardening.rules_hash(hardened) OR filenode IS DISTINCT FROM pg_relation_filenode(part)
+        OR part NOT IN (SELECT _callhardening.table_leaves(hardened)));
+    UPDATE _callhardening.my_backfills SET pid = pg_backend_pid(), batch_at = clock_timestamp() WHERE calls = hardened
+        AND finished_at IS NULL;
+    INSERT INTO _callhardening.my_backfills (calls, part, filenode, rules, pages)
+    SELECT hardened, leaf, pg_relation_filenode(leaf), _callhardening.rules_hash(hardened),
+        _callhardening.table_pages(leaf)
+    FROM _callhardening.table_leaves(hardened) AS leaf
+    ON CONFLICT DO NOTHING;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION _callhardening.take_backfill(calls regclass) RETURNS _callhardening.backfills
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    SET citus.enable_manual_changes_to_shards = on
+    AS $$
+DECLARE
+    backfill _callhardening.backfills;
+BEGIN
+    LOOP
+        -- Sessions at work on one table take turns.
+        SELECT * INTO backfill FROM _callhardening.my_backfills AS b WHERE b.calls = take_backfill.calls
+            AND b.finished_at IS NULL
+            ORDER BY b.part LIMIT 1 FOR UPDATE;
+        IF NOT FOUND AND EXISTS (SELECT FROM _callhardening.my_backfills AS b WHERE b.calls = take_backfill.calls
+            AND b.finished_at IS NULL) THEN
+            CONTINUE; -- the other one has finished that part
+        END IF;
+        EXIT WHEN backfill.part IS NULL;
+        IF backfill.part IN (SELECT _callhardening.table_leaves(calls)) THEN
+            EXECUTE format('LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE', backfill.part);
+            EXIT WHEN pg_relation_filenode(backfill.part) = backfill.filenode
+                AND _callhardening.rules_hash(calls) = backfill.rules;
+        END IF;
+        -- A dropped partition, a rewritten table, or other rules.
+        UPDATE _callhardening.my_backfills AS b SET is_obsolete = true
+        WHERE b.calls = backfill.calls AND b.part = backfill.part;
+        INSERT INTO _callhardening.my_backfills (calls, part, filenode, rules, pages)
+        SELECT backfill.calls, leaf, pg_relation_filenode(leaf), _callhardening.rules_hash(calls),
+            _callhardening.table_pages(leaf)
+        FROM _callhardening.table_leaves(calls) AS leaf WHERE leaf = backfill.part;
+    END LOOP;
+    RETURN backfill;
+END
+$$;
+
+CREATE FUNCTION _callhardening.known_rows(relation regclass) RETURNS real
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+SELECT reltuples FROM pg_class WHERE oid = relation
+$$;
+
+COMMENT ON FUNCTION _callhardening.known_rows(regclass) IS
+'how many rows the last ANALYZE has found; -1: there was none; NULL: no such relation';
+
+CREATE OR REPLACE VIEW @extschema@.call_backfill_progress AS
+SELECT b.calls, b.part, b.pass,
+    CASE WHEN b.finished_at IS NOT NULL THEN 'finished'
+        WHEN EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.pid OPERATOR(pg_catalog.=) b.pid
+            AND a.state OPERATOR(pg_catalog.=) 'active' AND a.query_start OPERATOR(pg_catalog.<=) b.batch_at)
+                THEN 'running'
+        ELSE 'interrupted' END AS state,
+    b.looked_at AS rows_done,
+    CASE WHEN b.pass OPERATOR(pg_catalog.>) 1 OR b.finished_at IS NOT NULL THEN 0
+        WHEN b.page OPERATOR(pg_catalog.>) 0 THEN (b.looked_at::float8 OPERATOR(pg_catalog./) b.page::float8
+            OPERATOR(pg_catalog.*) (b.pages OPERATOR(pg_catalog.-) b.page)::float8)::bigint
+        ELSE NULLIF(c.reltuples, '-1'::real)::bigint END AS rows_left,
+    (b.looked_at::float8 OPERATOR(pg_catalog./) NULLIF(pg_catalog.date_part('epoch', b.busy), 0::float8))::numeric(20,
+        1) AS rows_per_second,
+    b.repaired AS rows_repaired, b.unwritten AS rows_unwritten, pg_catalog.cardinality(b.passed) AS rows_locked,
+    b.page AS pages_done, b.pages, b.pid, b.started_at, b.batch_at, b.finished_at
+FROM _callhardening.backfills b CROSS JOIN LATERAL (SELECT _callhardening.known_rows(b.part) AS reltuples) c
+WHERE pg_catalog.pg_relation_filenode(b.part) OPERATOR(pg_catalog.=) b.filenode;
+
+COMMENT ON PROCEDURE @extschema@.backfill_calls(regclass, int) IS
+'Repairs existing rows of a hardened table, in short transactions. Other spellings and providers''
+words become the canonical ones. Payloads are sanitized by the table''s policy. Unknown words
+stay.
+
+Each transaction remembers how far it got: after a cancel, an error or a crash, call it again.
+Rows locked by others come at the end, one by one, and the procedure waits for them. If the
+repair of a row fails with an error of the data (classes 22, 23, 27, 44, 54 and P0), the row
+stays as it is, and a WARNING at the end tells how many. NOTICEs and call_backfill_progress show
+the progress. Foreign tables among the partitions are left out, with a WARNING.
+
+The table''s own triggers fire, with the rights of its owner. If another role calls this, such as
+a superuser, they run in a security-restricted operation with the search path pg_catalog.
+- batch_size: about so many rows in a transaction, 1 to 100000, at least those of one page
+Errors:
+- 0A000: Citus has distributed the table: backfill its shards
+- 22004: an argument is NULL
+- 22023: batch_size out of range
+- 2D000: inside a transaction block or a function
+- 42501: the caller is not the owner
+- 42703: a column of the settings is gone
+- 42809: it is no table, or a partition of a hardened one
+- 55000: the table is not hardened
+- 55P03: lock_timeout was over';
+
+-- Citus: log/event_log ------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION _callhardening.follow_log() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+DECLARE
+    chosen regclass;
+    gone int[];
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        gone := OLD.log_id || ARRAY(SELECT c.consumer_id FROM _callhardening.consumers AS c
+            WHERE c.log_id = OLD.log_id);
+        DELETE FROM _callhardening.consumers WHERE log_id = OLD.log_id;
+        DELETE FROM _callhardening.lanes WHERE consumer_id = ANY (gone);
+        DELETE FROM _callhardening.claims WHERE consumer_id = ANY (gone);
+        DELETE FROM _callhardening.retrying_events WHERE consumer_id = ANY (gone);
+        DELETE FROM _callhardening.dead_events WHERE consumer_id = ANY (gone);
+        PERFORM _callhardening.drop_counts(OLD.events, gone);
+        DELETE FROM _callhardening.purges WHERE log_id = ANY (gone);
+        DELETE FROM _callhardening.purge_leftovers WHERE log_id = OLD.log_id;
+        PERFORM _callhardening.forget_workers_of(gone);
+        PERFORM _callhardening.choose_default_log(NULL::int);
+    ELSIF NEW.system_identifier <> 0 THEN
+        -- A DROP in REPEATABLE READ does not see the row of a log made after its snapshot.
+        DELETE FROM _callhardening.logs AS l
+        WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = l.events);
+        DELETE FROM _callhardening.detached_logs AS d WHERE d.events = NEW.events; -- its state is of before
+        IF NEW.is_of_changes THEN -- it is never the default, and has no consumer of its own
+            RETURN NULL;
+        END IF;
+        IF _callhardening.distribution(NEW.events) IS NULL THEN -- else its shards have consumers
+            INSERT INTO _callhardening.consumers (consumer_id, log_id, name)
+            VALUES (NEW.log_id, NEW.log_id, 'default');
+            INSERT INTO _callhardening.lanes SELECT NEW.log_id, lane FROM generate_series(0, NEW.lanes - 1) AS lane;
+        END IF;
+        IF NEW.shard_id IS NOT NULL THEN -- the distributed log may be the default
+            RETURN NULL;
+        END IF;
+        chosen := _callhardening.choose_default_log(NEW.log_id);
+        IF chosen IS DISTINCT FROM NEW.events THEN
+            PERFORM _callhardening.report('NOTICE', format('event log %s is not the default', NEW.events),
+                detail => coalesce('Functions called without a log use ' || chosen::text || '.',
+                    'None of the event logs is: functions called without a log fail.'),
+                hint => format('To make it the default: SELECT configure_call_event_log(%L, is_default => true).',
+                    NEW.events));
+        END IF;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION _callhardening.require_new_log(events regclass, calls regclass) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    PERFORM _callhardening.require_undistributed(events, 'become an event log'::text,
+        'Register the log in an ordinary schema. Then distribute the schema, and call attach_call_shards.'::text);
+    PERFORM _callhardening.require_undistributed(calls, 'get an event log'::text,
+        'Create the log in an ordinary schema. Then distribute the schema, and call attach_call_shards.'::text);
+    PERFORM _callhardening.require_no_shard(events, 'SELECT * FROM attach_call_shards(%L).'::text);
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_new_log(regclass, regclass) IS
+'refuses (0A000) to make a log of tables that Citus has distributed, or of a shard';
+
+CREATE OR REPLACE FUNCTION @extschema@.register_call_event_log(events regclass, calls regclass,
+        provider text DEFAULT 'dialpad',
+        lanes int DEFAULT 64, shape jsonb DEFAULT NULL)
+    RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+DECLARE
+    key_type text;
+    missing name;
+    left_over name[] := ARRAY(
+        SELECT t.name FROM unnest(_callhardening.event_triggers(events)) AS t (name)
+        WHERE NOT EXISTS (SELECT FROM _callhardening.logs l WHERE l.events = register_call_event_log.events));
+    was_log boolean := cardinality(left_over) > 0;
+    log int;
+BEGIN
+    IF events IS NULL OR calls IS NULL OR provider IS NULL OR lanes IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'events, calls, provider and lanes must not be NULL';
+    END IF;
+    PERFORM _callhardening.require_log_tables(events, calls);
+    PERFORM _callhardening.require_new_log(events, calls);
+    PERFORM _callhardening.require_valid_log_settings(provider, shape, lanes);
+    SELECT c.name INTO missing
+    FROM unnest('{event_seq,event_lane,event_xid,call_id,payload}'::name[]) WITH ORDINALITY AS c (name, position)
+    WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = events AND attname = c.name AND NOT attisdropped)
+    ORDER BY c.position LIMIT 1;
+    IF FOUND THEN
+        RAISE undefined_column USING MESSAGE = format('table %s has no column %I', events, missing),
+            HINT = 'For a table of events in use, call harden_call_events.';
+    END IF;
+    PERFORM _callhardening.require_no_obstacle(calls, '{}'::name[]);
+    PERFORM _callhardening.report_obstacles(events, calls, '{}'::name[]);
+    PERFORM _callhardening.warn_of_shared_keys(events, calls, provider);
+    PERFORM _callhardening.report_unknown_provider(provider);
+    PERFORM _callhardening.add_merge_columns(calls);
+    key_type := _callhardening.lock_call_key(calls);
+    -- A schema restored without data has the triggers, and no row of the log.
+    PERFORM _callhardening.drop_triggers(events, left_over);
+    PERFORM _callhardening.create_event_triggers(events, ARRAY['payload', provider, lanes::text, key_type]);
+    -- The trigger takes a missing identifier for this cluster's.
+    INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape)
+    VALUES (events, calls, provider, lanes, shape) RETURNING log_id INTO log;
+    -- What was appended without a log has a mark of a restore. Without a trigger it has no stamp. The rows of a copy
+    -- have the stamps and lanes of another log.
+    PERFORM _callhardening.write_as_owner(events, format('UPDATE %s AS e SET event_xid = pg_current_xact_id(),
+        (call_id, event_lane) = (SELECT s.call_id, s.event_lane
+            FROM _callhardening.event_stamp(e.payload::jsonb, $1[1], CAST($1[2] AS int), $1[3],
+                (SELECT CAST($1[5] AS jsonb))) AS s)
+        WHERE CAST($1[4] AS boolean) OR event_lane = _callhardening.no_lane(''not_stamped'')
+           OR event_lane >= CAST($1[2] AS int) OR event_xid > pg_current_xact_id()', events),
+        ARRAY[provider, lanes::text, key_type, was_log::text, coalesce(shape, 'null')::text]);
+    PERFORM _callhardening.bury_stamped_events(log, events);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int, jsonb) IS
+'Makes a table with the columns of call_events (create_call_tables) the event log of a hardened
+calls table. It stamps what is appended from now on, and adds the columns merge_... to the calls
+table (ACCESS EXCLUSIVE for a moment). If a restore without data has left triggers on a table
+that is not in call_event_logs, they are made anew, and so are the stamps of its events. The
+first log is the default log. A later one is not: NOTICE. WARNING: the calls table has a log of
+another provider, and its call ids do not begin with their provider (harden_calls).
+- lanes: 1 to 1024
+- shape: where the bodies have each value (configure_call_event_log); with one, the provider may
+  have any name
+Errors:
+- 0A000: Citus has distributed one of the tables, or it is a shard
+- 22004: an argument but shape is NULL
+- 22023: lanes out of range, events of this provider cannot be read, or a malformed shape
+- 42501: the caller is not the owner of both tables
+- 42703: a column of call_events is missing
+- 42809: events is no ordinary table, or is temporary or unlogged, or calls is temporary
+- 54000: a shape above 64 kB';
+
+CREATE FUNCTION _callhardening.configured_log(log regclass, notify boolean) RETURNS int
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    number int := _callhardening.operated_log(log);
+    events regclass := (SELECT l.events FROM _callhardening.logs AS l WHERE l.log_id = number);
+BEGIN
+    PERFORM _callhardening.require_undistributed(events, 'be configured as one'::text,
+        format('Configure its shards, each on its node. SELECT * FROM attach_call_shards(%L) names them.', events));
+    IF notify AND _callhardening.shell_of(events) IS NOT NULL THEN
+        PERFORM _callhardening.raise_error('0A000', format('shard %s cannot notify', events),
+            detail => 'A transaction with shards of several nodes would fail at its commit.',
+            hint => 'Start a worker in the server (start_call_worker), or wait with wait_for_call_events.');
+    END IF;
+    RETURN number;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.configured_log(regclass, boolean) IS
+'a part of configure_call_event_log: operated_log, and it refuses (0A000) a log that Citus has distributed, and '
+'notifications for a shard';
+
+CREATE OR REPLACE FUNCTION @extschema@.configure_call_event_log(log regclass DEFAULT NULL,
+        max_attempts int DEFAULT NULL,
+        retry_base interval DEFAULT NULL, retry_cap interval DEFAULT NULL, max_retrying int DEFAULT NULL,
+        notify boolean DEFAULT NULL, is_default boolean DEFAULT NULL, ignored_event_types text[] DEFAULT NULL,
+        ignored_members text[] DEFAULT NULL, shape jsonb DEFAULT NULL, consumer name DEFAULT NULL)
+    RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+DECLARE
+    number int := _callhardening.configured_log(log, notify);
+    is_of_changes boolean := (SELECT l.is_of_changes FROM _callhardening.logs AS l WHERE l.log_id = number);
+BEGIN
+    PERFORM _callhardening.require_valid_limits(max_attempts, retry_base, retry_cap, max_retrying);
+    -- A log of changes has no default consumer.
+    IF consumer IS NOT NULL AND (consumer <> 'default' OR is_of_changes) THEN
+        IF notify IS NOT NULL OR is_default IS NOT NULL OR ignored_event_types IS NOT NULL
+            OR ignored_members IS NOT NULL OR shape IS NOT NULL
+        THEN
+            RAISE invalid_parameter_value USING MESSAGE = 'only limits can be set for a consumer',
+                DETAIL = 'The other settings are those of the log.',
+                HINT = 'Give max_attempts, retry_base, retry_cap or max_retrying, or leave the consumer out.';
+        END IF;
+        PERFORM _callhardening.configure_consumer(number, consumer, max_attempts, retry_base, retry_cap, max_retrying);
+        RETURN;
+    END IF;
+    IF (is_default OR ignored_event_types IS NOT NULL OR ignored_members IS NOT NULL OR shape IS NOT NULL)
+        AND is_of_changes
+    THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('%s is a log of changes', (SELECT l.events FROM _callhardening.logs AS l
+                WHERE l.log_id = number)),
+            DETAIL = 'It has no shape and no ignored events, and it is never the default log.';
+    END IF;
+    IF NOT _callhardening.are_ignored_events(coalesce(ignored_event_types, '{}'::text[]),
+            coalesce(ignored_members, '{}'::text[])) THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'ignored_event_types or ignored_members is not valid',
+            DETAIL = 'Each has at most 100 texts of 1 to 200 bytes. "*" alone is no type. A name in the path of a '
+                'member is not empty.';
+    END IF;
+    PERFORM _callhardening.configure_shape(number, shape);
+    UPDATE _callhardening.operated_logs AS l SET
+        max_attempts = coalesce(configure_call_event_log.max_attempts, l.max_attempts),
+        retry_base = coalesce(configure_call_event_log.retry_base, l.retry_base),
+        retry_cap = coalesce(configure_call_event_log.retry_cap, l.retry_cap),
+        max_retrying = coalesce(configure_call_event_log.max_retrying, l.max_retrying),
+        notify = coalesce(configure_call_event_log.notify, l.notify),
+        ignored_event_types = coalesce(configure_call_event_log.ignored_event_types, l.ignored_event_types),
+        ignored_members = coalesce(configure_call_event_log.ignored_members, l.ignored_members)
+    WHERE l.log_id = number;
+    IF configure_call_event_log.is_default THEN
+        PERFORM _callhardening.move_default_log(number);
+    ELSIF EXISTS (SELECT FROM _callhardening.logs AS l
+                  WHERE l.log_id = number AND l.is_default <> configure_call_event_log.is_default) THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'the default log cannot be given up',
+            HINT = 'Choose another one in its place: configure_call_event_log(log, is_default => true).';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean,
+    boolean, text[], text[], jsonb, name) IS
+'Changes the settings of an event log, or the limits of a consumer, from the next claim on. NULL
+leaves a setting as it is.
+- log: NULL is the default log
+- max_attempts: after so many failures an event is dead; 1 to 1000000, at first 5
+- retry_base, retry_cap: the nth retry comes at a random time within retry_base * 2^(n-1), at
+  most retry_cap; 0 to 365 days, at first 1 second and 15 minutes
+- max_retrying: a lane with so many retrying and blocked events takes no new ones; 1 to 1000000,
+  at first 1000
+- notify: sends a notification for new events (call_event_log_channel); at first false
+- is_default: true makes it the log of functions called without one
+- ignored_event_types, ignored_members: events without a call; at first none, at most 100 each,
+  ''{}'' is none again. They are settled when they are appended, from now on. No worker gets them,
+  they are no dead events, and purge_call_events takes them like others. A type is compared with
+  event_type, with the state of the call and with the member event_type of the body. Case makes
+  no difference, and a type may end with *. A member is a path such as contact or data.sms, or a
+  path and a value such as type=sms.
+- shape: where the bodies have each value, from the next event on: a document in the terms of
+  call_event_shape, at most 64 kB; ''null''::jsonb is the shape of the provider again. Only an
+  owner of the log and of its calls table may set it.
+- consumer: sets max_attempts, retry_base, retry_cap and max_retrying for this consumer alone
+  (create_call_consumer), which keeps them when those of the log change; NULL or default: the
+  settings of the log, for the default consumer and for all limits that a consumer does not have
+Errors:
+- 0A000: Citus has distributed the log, or notify is true for a shard
+- 22023: out of range, no such setting, a malformed shape with the place of the mistake, no
+  shape for a provider without one, is_default is false for the default log, or another setting
+  than a limit for a consumer
+- 40001: another session has chosen a default meanwhile
+- 42501: the caller is not the owner of the log, and has not SELECT and DELETE on it, or for
+  is_default on the present default
+- 42704: no such consumer
+- 42P08: several logs, none is the default and none is named
+- 54000: a shape above 64 kB
+- 55000: no such log, or a setting of webhooks for a log of changes';
+
+-- Citus: log/harden_events --------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION _callhardening.require_event_table(events regclass) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+DECLARE
+    class pg_class;
+BEGIN
+    PERFORM _callhardening.require_relation(events, 'events'::text);
+    PERFORM _callhardening.require_undistributed(events, 'be changed as an event log'::text,
+        format('SELECT citus_schema_undistribute(...) or undistribute_table(%L) first.', events));
+    SELECT * INTO class FROM pg_class WHERE oid = events;
+    IF class.relkind <> 'r' OR class.relispartition THEN
+        PERFORM _callhardening.raise_error('42809', format('%s is not an ordinary table', events),
+            hint => 'An event log is read through an index on all of its rows: views, foreign tables, partitioned '
+                'tables and partitions have none.');
+    END IF;
+    IF EXISTS (SELECT FROM pg_inherits WHERE events IN (inhrelid, inhparent)) THEN
+        PERFORM _callhardening.raise_error('42809', format('table %s inherits, or is inherited from', events),
+            hint => 'The rows of an event log have to be in one table.');
+    END IF;
+    PERFORM _callhardening.require_table_owner(events);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION _callhardening.require_valid_event_settings(events regclass, calls regclass,
+        payload_column name,
+        event_type_column name, received_at_column name, processed_at_column name, provider text, carry name[],
+        lanes int, shape jsonb)
+    RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    named name;
+    seen name[] := '{event_lane,event_xid,event_seq,call_id,event_digest}';
+BEGIN
+    PERFORM _callhardening.require_event_table(events);
+    IF calls IS NULL OR payload_column IS NULL OR provider IS NULL OR lanes IS NULL THEN
+        PERFORM _callhardening.raise_error('22004', 'calls, payload_column, provider and lanes must not be NULL');
+    END IF;
+    PERFORM _callhardening.require_log_tables(events, calls);
+    PERFORM _callhardening.require_new_log(events, calls);
+    IF EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = require_valid_event_settings.events) THEN
+        PERFORM _callhardening.raise_error('55000', format('table %s is an event log already', events),
+            hint => 'To change its settings, call unharden_call_events first.');
+    END IF;
+    IF (@extschema@.call_settings(calls)).call_id_column IS NULL THEN
+        PERFORM _callhardening.raise_error('55000', format('table %s is not hardened', calls),
+            hint => 'Call harden_calls for it first.');
+    END IF;
+    PERFORM _callhardening.require_table_owner(calls);
+    PERFORM _callhardening.require_valid_log_settings(provider, shape, lanes);
+    FOREACH named IN ARRAY array_remove(
+            ARRAY[payload_column, event_type_column, received_at_column, processed_at_column], NULL) LOOP
+        IF named = ANY (seen) THEN
+            PERFORM _callhardening.raise_error('42701',
+                format('column %I is named twice, or is one that the event log fills', named));
+        END IF;
+        seen := seen || named;
+    END LOOP;
+    PERFORM _callhardening.require_event_column(events, 'payload_column'::text, payload_column, '{jsonb}'::regtype[]);
+    PERFORM _callhardening.require_event_column(events, 'event_type_column'::text,
+        event_type_column, '{text}'::regtype[]);
+    PERFORM _callhardening.require_event_column(events, 'received_at_column'::text, received_at_column,
+        '{timestamp,timestamptz}'::regtype[]);
+    PERFORM _callhardening.require_event_column(events, 'processed_at_column'::text, processed_at_column,
+        '{timestamp,timestamptz}'::regtype[]);
+    IF (SELECT attnotnull FROM pg_attribute WHERE attrelid = events AND attname = processed_at_column) THEN
+        PERFORM _callhardening.raise_error('42804',
+            format('column %I of table %s is NOT NULL', processed_at_column, events),
+            detail => 'NULL means: the event is pending.');
+    END IF;
+    PERFORM _callhardening.require_carried_columns(events, calls, carry);
+END
+$$;
+
+
+-- Citus: ingest/change ------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION @extschema@.create_call_changes(calls regclass, events name DEFAULT NULL,
+        lanes int DEFAULT 64)
+    RETURNS regclass
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+DECLARE
+    present record;
+    registered regclass[];
+    log regclass;
+BEGIN
+    PERFORM _callhardening.require_calls_table(calls);
+    PERFORM _callhardening.require_undistributed(calls, 'log its changes'::text,
+        format('Read its events with a consumer instead: create_call_consumer for each shard of its event log.'));
+    PERFORM _callhardening.require_no_shard(calls,
+        'Read the events of %L with a consumer instead: create_call_consumer.'::text);
+    IF lanes IS NULL OR lanes NOT BETWEEN 1 AND 1024 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'lanes must be between 1 and 1024';
+    END IF;
+    IF _callhardening.trigger_settings(calls) IS NULL THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls),
+            HINT = 'Harden it with harden_calls.';
+    END IF;
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', calls);
+    present := _callhardening.change_trigger(calls);
+    registered := _callhardening.logs_of_changes(calls);
+    log := coalesce(present.log, registered[1]);
+    IF present.log = ANY (registered) THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('the changes of table %s are logged already', calls),
+            DETAIL = format('The log is %s.', log),
+            HINT = 'Each reader needs a consumer of its own (create_call_consumer), and not a log.';
+    ELSIF events <> (SELECT c.relname FROM pg_class AS c WHERE c.oid = log) THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('table %s has a log of changes already', calls),
+            DETAIL = format('%s is not written any more.', log),
+            HINT = format('Leave events NULL to go on with it, or drop it: DROP TABLE %s.', log);
+    END IF;
+    log := coalesce(log,
+        _callhardening.create_change_table(calls, coalesce(events, 'call_changes'), lanes));
+    IF log <> ALL (registered) THEN
+        PERFORM _callhardening.register_changes(log, calls);
+    END IF;
+    IF present.trigger_name IS NOT NULL AND present.log IS NULL THEN
+        PERFORM _callhardening.drop_triggers(calls, ARRAY[present.trigger_name]);
+    END IF;
+    IF present.log IS NULL THEN
+        PERFORM _callhardening.create_change_trigger(calls, log);
+    END IF;
+    RETURN log;
+END
+$$;
+
+-- Citus: workers/worker_status ----------------------------------------------------------------
+
+CREATE FUNCTION _callhardening.is_table(relation regclass) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+SELECT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = relation AND c.relkind = 'r')
+$$;
+
+COMMENT ON FUNCTION _callhardening.is_table(regclass) IS 'whether a relation is there, and is an ordinary table';
+
+CREATE OR REPLACE VIEW @extschema@.call_worker_status AS
+SELECT l.events AS log, n.name AS consumer, s.status, r.running, k.workers AS kept,
+    (SELECT a.rolname FROM pg_catalog.pg_roles a WHERE a.oid OPERATOR(pg_catalog.=) k.role) AS role,
+    k.max_events, pg_catalog.make_interval(secs => k.poll::float8 OPERATOR(pg_catalog./) 1000::float8) AS poll,
+    k.kept_since, f.launcher, s.why,
+    -- The launcher knows the end of a worker, and not that somebody stopped it for good.
+    CASE WHEN k.workers IS NOT NULL THEN t.failure END AS last_failure,
+    CASE WHEN k.workers IS NOT NULL THEN t.failed_at END AS last_failed_at,
+    CASE WHEN s.status OPERATOR(pg_catalog.=) 'waiting'::text THEN t.next_try END AS next_try
+FROM _callhardening.logs l
+JOIN _callhardening.consumers n ON n.log_id OPERATOR(pg_catalog.=) l.log_id
+CROSS JOIN LATERAL (
+    SELECT pg_catalog.count(*)::int AS running FROM @extschema@.call_worker_pids(l.events, n.name)) r
+CROSS JOIN _callhardening.launcher_state() f
+LEFT JOIN _callhardening.kept_workers k ON k.consumer_id OPERATOR(pg_catalog.=) n.consumer_id
+LEFT JOIN _callhardening.kept_worker_states() t ON t.consumer_id OPERATOR(pg_catalog.=) n.consumer_id
+CROSS JOIN LATERAL _callhardening.worker_status(k, r.running, f.fault, t.consumer_id IS NOT NULL, t.failure,
+    l.system_identifier OPERATOR(pg_catalog.=) 0::bigint) s
+WHERE _callhardening.is_table(l.events) AND (n.consumer_id OPERATOR(pg_catalog.=) l.log_id
+    OR r.running OPERATOR(pg_catalog.>) 0 OR k.workers IS NOT NULL);
+
+-- Citus: log/detach ---------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION @extschema@.detach_call_event_log(log regclass) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    SET citus.enable_manual_changes_to_shards = on
+    AS $$
+DECLARE
+    settings _callhardening.logs;
+    state jsonb;
+BEGIN
+    PERFORM _callhardening.require_read_committed('an event log cannot be detached'::text);
+    PERFORM _callhardening.require_relation(log, 'log'::text);
+    PERFORM _callhardening.require_table_owner(log);
+    -- Another session that detaches or attaches it waits here. Writers do not.
+    EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', log);
+    SELECT * INTO settings FROM _callhardening.logs AS l WHERE l.events = log;
+    IF NOT FOUND THEN
+        RETURN _callhardening.kept_state(log);
+    END IF;
+    PERFORM _callhardening.require_log_of_webhooks(settings);
+    PERFORM _callhardening.adopt_log(log, false);
+    UPDATE _callhardening.detachable_logs AS l SET state = jsonb_build_object(
+        'marks', _callhardening.known_marks(settings), 'last_seq', _callhardening.last_event(log))
+    WHERE l.log_id = settings.log_id RETURNING l.state INTO state;
+    IF NOT FOUND THEN
+        PERFORM _callhardening.require_table_owner(settings.calls);
+        RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', settings.calls);
+    END IF;
+    RETURN state;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION @extschema@.attach_call_event_log(events regclass, calls regclass, state jsonb DEFAULT NULL)
+    RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    SET citus.enable_manual_changes_to_shards = on
+    AS $$
+DECLARE
+    log _callhardening.logs;
+    present jsonb;
+    signature jsonb;
+BEGIN
+    PERFORM _callhardening.require_read_committed('an event log cannot be attached'::text);
+    PERFORM _callhardening.require_event_table(events);
+    PERFORM _callhardening.require_calls_table(calls);
+    -- Waits for the writers: afterwards each event of the time without a log is here.
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', events);
+    IF _callhardening.is_attached(events, state) THEN
+        RETURN 'was attached';
+    END IF;
+    present := coalesce(state,
+        (SELECT d.state FROM _callhardening.my_detached_logs AS d WHERE d.events = attach_call_event_log.events));
+    log := CASE WHEN present IS NULL THEN _callhardening.settings_of_triggers(events)
+        ELSE _callhardening.settings_of_state(events, calls, present) END;
+    PERFORM _callhardening.require_attachable_log(events, calls, log);
+    PERFORM _callhardening.add_merge_columns(calls);
+    PERFORM _callhardening.renew_event_triggers(events, ARRAY[log.payload_column, log.provider, log.lanes::text,
+        _callhardening.lock_call_key(calls)] || CASE WHEN log.sequence IS NOT NULL THEN '{existing}'::text[] END);
+    -- The trigger takes a missing identifier for this cluster's.
+    INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, payload_column, event_type_column,
+        received_at_column, processed_at_column, carry, sequence, shape, route_column)
+    VALUES (events, calls, log.provider, log.lanes, log.payload_column, log.event_type_column,
+        log.received_at_column, log.processed_at_column, log.carry, log.sequence, log.shape, log.route_column);
+    UPDATE _callhardening.attachable_logs AS l SET state = _callhardening.state_of_table(events, present)
+    WHERE l.log_id = (SELECT m.log_id FROM _callhardening.my_logs AS m WHERE m.events = attach_call_event_log.events);
+    PERFORM _callhardening.finish_attaching(events, present);
+    RETURN CASE WHEN present IS NULL THEN 'adopted' ELSE 'attached' END;
+END
+$$;
+
+-- Citus: claims/monitor -----------------------------------------------------------------------
+
+CREATE FUNCTION _callhardening.why_elsewhere(log regclass) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT format('event log %s is distributed by Citus (0A000)', log) WHERE _callhardening.distribution(log) IS NOT NULL
+$$;
+
+COMMENT ON FUNCTION _callhardening.why_elsewhere(regclass) IS
+'the error of the views for a log with its events in shards; NULL: they are here';
+
+CREATE OR REPLACE VIEW @extschema@.call_lane_status AS
+SELECT l.events AS log, k.name AS consumer, p.lane, p.pending AS pending_estimate, p.oldest_event_seq,
+       p.oldest_received_at, c.claim_id, c.worker, c.events AS claimed, c.age AS claim_age, c.lease_end, c.is_over,
+       CASE WHEN _callhardening.distribution(l.events) IS NULL THEN w.retrying END AS retrying,
+       CASE WHEN _callhardening.distribution(l.events) IS NULL THEN w.blocked END AS blocked,
+       CASE WHEN _callhardening.distribution(l.events) IS NULL THEN d.dead END AS dead,
+       CASE WHEN _callhardening.distribution(l.events) IS NULL THEN t.events_per_second END AS events_per_second,
+       p.error
+FROM _callhardening.logs l JOIN _callhardening.consumers k ON k.log_id OPERATOR(pg_catalog.=) l.log_id
+CROSS JOIN LATERAL _callhardening.pending_events_or_error(l.events, k.name) p
+LEFT JOIN @extschema@.call_open_claims c ON c.log OPERATOR(pg_catalog.=) l.events
+    AND c.consumer OPERATOR(pg_catalog.=) k.name AND c.lane OPERATOR(pg_catalog.=) p.lane
+CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FILTER (WHERE e.due_at IS NOT NULL) AS retrying,
+        pg_catalog.count(*) FILTER (WHERE e.due_at IS NULL) AS blocked
+    FROM _callhardening.retrying_events e
+    WHERE e.consumer_id OPERATOR(pg_catalog.=) k.consumer_id AND e.lane OPERATOR(pg_catalog.=) p.lane) w
+CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_events e
+    WHERE e.consumer_id OPERATOR(pg_catalog.=) k.consumer_id AND e.lane OPERATOR(pg_catalog.=) p.lane) d
+-- Over the kept records, as long as the last of them is not older than a minute.
+CROSS JOIN LATERAL (SELECT CASE WHEN pg_catalog.max(r.claimed_at) OPERATOR(pg_catalog.>)
+            (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) interval '1 minute')
+        THEN pg_catalog.sum(r.events) OPERATOR(pg_catalog./) NULLIF(pg_catalog.date_part('epoch',
+            pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.min(r.claimed_at)), 0::float8)
+                ELSE 0 END AS events_per_second
+    FROM _callhardening.claims r
+    WHERE r.consumer_id OPERATOR(pg_catalog.=) k.consumer_id AND r.lane OPERATOR(pg_catalog.=) p.lane
+        AND r.state OPERATOR(pg_catalog.=) 'completed') t
+WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT');
+
+COMMENT ON COLUMN @extschema@.call_lane_status.dead IS
+'events given up. NULL, as are retrying, blocked and events_per_second: Citus has distributed the log (error)';
+
+CREATE OR REPLACE VIEW @extschema@.call_event_log_status AS
+SELECT l.events AS log, l.calls, l.lanes, s.pending_estimate, s.oldest_received_at, s.open_claims, s.claims_over,
+    s.claimed, s.retrying, s.blocked, d.dead, s.events_per_second,
+    COALESCE(s.error, _callhardening.why_elsewhere(l.events)) AS error,
+    CASE WHEN COALESCE(s.error, _callhardening.why_elsewhere(l.events)) IS NULL
+        THEN @extschema@.ignored_call_events(l.events) END AS ignored,
+    l.ignored_event_types, l.ignored_members, pg_catalog.cardinality(l.other_consumers) AS other_consumers
+FROM _callhardening.logs l
+-- A log of changes has no default consumer: NULL, and not 0.
+LEFT JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_estimate,
+        pg_catalog.min(v.oldest_received_at) AS oldest_received_at, pg_catalog.count(v.claim_id) AS open_claims,
+        pg_catalog.count(*) FILTER (WHERE v.is_over) AS claims_over,
+        coalesce(pg_catalog.sum(v.claimed), 0)::bigint AS claimed,
+        pg_catalog.sum(v.retrying)::bigint AS retrying, pg_catalog.sum(v.blocked)::bigint AS blocked,
+        pg_catalog.sum(v.events_per_second) AS events_per_second, pg_catalog.min(v.error) AS error
+    FROM @extschema@.call_lane_status v
+    WHERE v.log OPERATOR(pg_catalog.=) l.events AND v.consumer OPERATOR(pg_catalog.=) 'default') s
+    ON NOT l.is_of_changes AND _callhardening.distribution(l.events) IS NULL
+LEFT JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_events e
+    WHERE e.consumer_id OPERATOR(pg_catalog.=) l.log_id) d
+    ON NOT l.is_of_changes AND _callhardening.distribution(l.events) IS NULL
+WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT');
+
+COMMENT ON COLUMN @extschema@.call_event_log_status.pending_estimate IS
+'events of the default consumer without a worker, estimated. NULL, as are the next columns: it is a log of changes '
+'(create_call_changes), without a default consumer, or Citus has distributed the log (error). NULL alone: the log '
+'cannot be read (error)';
+
+CREATE OR REPLACE VIEW @extschema@.call_consumers AS
+SELECT k.log, k.consumer, k.created_at, k.pending_estimate, k.oldest_event_seq, k.oldest_received_at, k.open_claims,
+    k.claims_over, k.retrying, k.blocked, k.dead, k.last_claimed_at, k.behind, k.max_attempts, k.retry_base,
+    k.retry_cap, k.max_retrying, k.error, k.first_kept IS NOT NULL
+    AND k.first_kept OPERATOR(pg_catalog.=) pg_catalog.min(k.first_kept) OVER (PARTITION BY k.log) AS holds_purges
+FROM (
+    SELECT l.events AS log, c.name AS consumer, c.created_at, s.pending_estimate, s.oldest_event_seq,
+        s.oldest_received_at, CASE WHEN _callhardening.distribution(l.events) IS NULL THEN s.open_claims END
+            AS open_claims,
+        CASE WHEN _callhardening.distribution(l.events) IS NULL THEN s.claims_over END AS claims_over,
+        s.retrying, s.blocked,
+        CASE WHEN _callhardening.distribution(l.events) IS NULL THEN d.dead END AS dead, n.last_claimed_at,
+        pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) s.oldest_received_at AS behind,
+        COALESCE(c.max_attempts, l.max_attempts) AS max_attempts, COALESCE(c.retry_base, l.retry_base) AS retry_base,
+        COALESCE(c.retry_cap, l.retry_cap) AS retry_cap, COALESCE(c.max_retrying, l.max_retrying) AS max_retrying,
+        s.error, LEAST(s.oldest_event_seq, w.oldest_event_seq, o.last_event_seq) AS first_kept
+    FROM _callhardening.logs l JOIN _callhardening.consumers c ON c.log_id OPERATOR(pg_catalog.=) l.log_id
+    CROSS JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_estimate,
+            pg_catalog.min(v.oldest_event_seq) AS oldest_event_seq,
+            pg_catalog.min(v.oldest_received_at) AS oldest_received_at, pg_catalog.count(v.claim_id) AS open_claims,
+            pg_catalog.count(*) FILTER (WHERE v.is_over) AS claims_over,
+            pg_catalog.sum(v.retrying)::bigint AS retrying, pg_catalog.sum(v.blocked)::bigint AS blocked,
+            pg_catalog.min(v.error) AS error
+        FROM @extschema@.call_lane_status v -- below 0: no consumer can get these events
+        WHERE v.log OPERATOR(pg_catalog.=) l.events AND v.consumer OPERATOR(pg_catalog.=) c.name
+            AND v.lane OPERATOR(pg_catalog.>=) 0) s
+    CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_events e
+        WHERE e.consumer_id OPERATOR(pg_catalog.=) c.consumer_id) d
+    CROSS JOIN LATERAL (SELECT pg_catalog.min(e.event_seq) AS oldest_event_seq
+        FROM _callhardening.retrying_events e WHERE e.consumer_id OPERATOR(pg_catalog.=) c.consumer_id) w
+    CROSS JOIN LATERAL (SELECT pg_catalog.min(v.last_event_seq) AS last_event_seq FROM @extschema@.call_open_claims v
+        WHERE v.log OPERATOR(pg_catalog.=) l.events AND v.consumer OPERATOR(pg_catalog.=) c.name) o
+    CROSS JOIN LATERAL (SELECT pg_catalog.max(r.claimed_at) AS last_claimed_at FROM _callhardening.claims r
+        WHERE r.consumer_id OPERATOR(pg_catalog.=) c.consumer_id AND r.claim_id IS NOT NULL) n
+    WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT')) k;
+
+-- Citus: monitoring/event_log_gaps ------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION _callhardening.log_trigger_gaps() RETURNS SETOF _callhardening.gap
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+WITH states AS MATERIALIZED (
+    SELECT * FROM _callhardening.trigger_states()
+), logs AS MATERIALIZED (
+    SELECT l.*, c.relkind, c.relpersistence FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events
+)
+SELECT d.events, 'gap', 'log_detached',
+       format('the log was detached at %s: no worker finds its events', date_trunc('second', d.detached_at)),
+       format('If it was not taken elsewhere, attach_call_event_log(%L, its calls table) goes on. If it was, copy the '
+           'events that came since, then drop the table, or call unharden_call_events(%L).', d.events, d.events)
+FROM _callhardening.detached_logs d JOIN pg_class c ON c.oid = d.events
+WHERE d.state IS NOT NULL AND EXISTS (SELECT FROM states s WHERE s.relation = d.events AND s.part = 'stamp')
+    AND NOT EXISTS (SELECT FROM logs l WHERE l.events = d.events)
+UNION ALL
+-- A schema restored without data has the triggers, but no rows in call_event_logs.
+SELECT s.relation::regclass, 'gap', 'log_not_registered',
+       format('the table has the trigger %I, but no row in call_event_logs: no worker finds its events',
+           s.trigger_name),
+       'Restore the data of call_event_logs too, or call ' || CASE
+           WHEN s.arguments[2] = 'call_changes' THEN 'create_call_changes for its calls table.'
+           WHEN cardinality(s.arguments) = 5
+               THEN format('unharden_call_events(%L), and harden_call_events again.', s.relation::regclass)
+           ELSE format('register_call_event_log(%L, its calls table, %L, %s).', s.relation::regclass, s.arguments[2],
+               s.arguments[3]) END
+           || CASE WHEN s.arguments[2] <> 'call_changes' THEN format(' If it was detached in another place: '
+               'attach_call_event_log(%L, its calls table, state).', s.relation::regclass) ELSE '' END
+FROM states s WHERE s.part = 'stamp' AND NOT EXISTS (SELECT FROM logs l WHERE l.events = s.relation)
+    AND NOT EXISTS (SELECT FROM _callhardening.detached_logs d WHERE d.events = s.relation AND d.state IS NOT NULL)
+    AND _callhardening.distribution(s.relation) IS NULL
+    AND s.relation NOT IN (SELECT h.relation FROM _callhardening.local_shards() AS h WHERE h.relation IS NOT NULL)
+UNION ALL
+SELECT l.events, 'gap', 'trigger_missing', format('the trigger %s is gone', p.name),
+       CASE p.part
+           WHEN 'stamp' THEN 'Rows cannot be inserted, or no worker finds them: create the trigger as '
+           'register_call_event_log does.'
+                   WHEN 'keep' THEN 'No worker finds an event after a subscription has updated it: create the '
+                           'trigger as register_call_event_log does.'
+                   ELSE 'Events without a call are not found in call_dead_events: create the trigger as '
+                       'register_call_event_log does.' END
+FROM logs l CROSS JOIN (VALUES ('stamp', 'stamp_call_event'), ('bury', 'bury_call_event'),
+    ('keep', 'keep_call_event_stamp'))
+    AS p (part, name)
+WHERE NOT EXISTS (SELECT FROM states s WHERE s.relation = l.events AND s.part = p.part)
+UNION ALL
+SELECT l.events, 'gap', 'trigger_altered',
+       format('the trigger %I is not as register_call_event_log has created it: it has another event, condition or '
+       'number of arguments', s.trigger_name),
+       'Drop it, and create it as register_call_event_log does.'
+FROM logs l JOIN states s ON s.relation = l.events AND s.part IN ('stamp', 'bury') WHERE NOT s.is_as_created
+UNION ALL
+SELECT l.events, 'gap', 'settings_differ',
+       format('the trigger %I has %s lanes and provider %s, call_event_logs has %s and %s', s.trigger_name,
+           s.arguments[3], s.arguments[2], l.lanes, l.provider),
+       'Drop it, and create it as register_call_event_log does.'
+FROM logs l JOIN states s ON s.relation = l.events AND s.part = 'stamp'
+WHERE s.is_as_created AND s.arguments[2:3] <> ARRAY[l.provider, l.lanes::text]
+UNION ALL
+SELECT l.events, 'gap', 'settings_differ',
+       format('the trigger %I gives events a key of %s, the key of %s is %s', s.trigger_name, s.arguments[4], l.calls,
+           k.type),
+       'Call unharden_call_events, and make the log again.'
+FROM logs l JOIN states s ON s.relation = l.events AND s.part = 'stamp' AND s.is_as_created AND NOT l.is_of_changes
+JOIN states c ON c.relation = l.calls AND c.part = 'validate' AND c.is_as_created
+JOIN pg_attribute a ON a.attrelid = l.calls AND a.attname = c.arguments[1]
+CROSS JOIN LATERAL (VALUES (CASE WHEN c.arguments[7] = '*' THEN 'provider:' ELSE '' END
+    || format_type(_callhardening.base_type(a.atttypid), NULL))) AS k (type)
+-- With quote_all_identifiers a session writes "text" with its quotes.
+WHERE replace(s.arguments[4], '"', '') <> replace(k.type, '"', '')
+UNION ALL
+SELECT l.events, 'gap', 'trigger_not_always',
+       format('a subscription writes to this log, and the trigger %I does not fire for it: workers refuse the log',
+           s.trigger_name),
+       format('ALTER TABLE %s ENABLE %s TRIGGER %I. Earlier events have the stamps of the publisher: copy them '
+           'again.',
+           l.events, CASE s.part WHEN 'keep' THEN 'REPLICA' ELSE 'ALWAYS' END, s.trigger_name)
+FROM logs l JOIN states s ON s.relation = l.events AND s.part IN ('stamp', 'bury', 'keep') AND s.state = 'O'
+WHERE EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = l.events)
+UNION ALL
+SELECT l.events, 'note', 'subscription',
+       'a subscription writes to this log: its deletes also take events not yet processed here',
+       'Let the publication publish inserts only: ALTER PUBLICATION ... SET (publish = ''insert'').'
+FROM logs l WHERE EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = l.events)
+$$;
+
+CREATE OR REPLACE FUNCTION _callhardening.log_table_gaps() RETURNS SETOF _callhardening.gap
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+WITH logs AS MATERIALIZED (
+    SELECT l.*, c.relkind, c.relpersistence FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events
+)
+SELECT l.events, 'gap', 'log_missing', format('event log %s was dropped while triggers were off', l.log_id),
+    'Delete its row in call_event_logs.'
+FROM _callhardening.logs l WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = l.events)
+UNION ALL
+SELECT l.events, 'gap', 'table_altered', 'the log is no ordinary table, or has children',
+    'Copy the events to a new log.'
+FROM logs l WHERE l.relkind <> 'r' OR EXISTS (SELECT FROM pg_inherits i WHERE l.events IN (i.inhparent, i.inhrelid))
+UNION ALL
+SELECT l.events, 'gap', 'table_unlogged', 'the log is an unlogged table: a crash of the server empties it',
+    format('ALTER TABLE %s SET LOGGED.', l.events)
+FROM logs l WHERE l.relpersistence = 'u'
+UNION ALL
+SELECT l.events, 'note', 'default_log', 'functions called without a log use this one',
+    'To choose another: SELECT configure_call_event_log(log, is_default => true).'
+FROM logs l WHERE l.is_default AND (SELECT count(*) FROM logs w WHERE NOT w.is_of_changes) > 1
+UNION ALL
+SELECT NULL, 'note', 'no_default_log',
+    'there are several event logs, and none is the default: functions called without a log fail',
+    'SELECT configure_call_event_log(log, is_default => true).'
+WHERE (SELECT count(*) FROM logs l WHERE NOT l.is_of_changes) > 1 AND NOT EXISTS (SELECT FROM logs l WHERE l.is_default)
+UNION ALL
+SELECT l.events, 'gap', 'sequence_missing', 'the sequence of event_seq is gone: rows cannot be inserted',
+    'Call unharden_call_events, and harden_call_events again.'
+FROM logs l WHERE l.sequence IS NOT NULL
+    AND NOT EXISTS (SELECT FROM pg_class s WHERE s.oid = l.sequence AND s.relkind = 'S')
+UNION ALL
+SELECT l.events, 'note', 'row_security',
+       'row-level security is enabled: a worker fails if it applies to the worker''s role',
+       format('Give their roles BYPASSRLS, or ALTER TABLE %s DISABLE ROW LEVEL SECURITY.', l.events)
+FROM logs l JOIN pg_class c ON c.oid = l.events WHERE c.relrowsecurity
+UNION ALL
+SELECT l.events, 'gap', 'index_missing',
+       format('there is no valid unique index on (%s)', array_to_string(k.keys, ', ')),
+       format('CREATE UNIQUE INDEX ON %s (%s).', l.events, array_to_string(k.keys, ', '))
+FROM logs l CROSS JOIN LATERAL (SELECT array_remove(e.keys || l.route_column, NULL)
+    FROM _callhardening.event_indexes() AS e) AS k (keys)
+WHERE NOT _callhardening.has_event_index(l.events, k.keys)
+UNION ALL
+SELECT l.events, s.level, s.gap, s.detail, s.advice
+FROM logs l CROSS JOIN LATERAL _callhardening.stray_event_gaps(l.events) AS s
+WHERE l.relkind = 'r' AND _callhardening.distribution(l.events) IS NULL
+$$;
+
+
+-- Citus: citus/distribution_gaps --------------------------------------------------------------
+
+CREATE FUNCTION _callhardening.distribution_gaps() RETURNS SETOF _callhardening.gap
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+WITH states AS MATERIALIZED (
+    SELECT * FROM _callhardening.trigger_states() WHERE part = 'stamp'
+), shells AS MATERIALIZED (
+    SELECT s.relation::regclass AS events, l.log_id,
+        EXISTS (SELECT FROM _callhardening.consumers AS c WHERE c.log_id = l.log_id) AS has_lanes
+    FROM states AS s LEFT JOIN _callhardening.logs AS l ON l.events = s.relation
+    WHERE _callhardening.distribution(s.relation) IS NOT NULL
+), shards AS MATERIALIZED (
+    SELECT s.* FROM _callhardening.local_shards() AS s WHERE s.shell IN (SELECT relation FROM states)
+)
+SELECT s.events, 'gap', CASE WHEN s.has_lanes THEN 'distributed_log' ELSE 'log_not_registered' END,
+    CASE WHEN s.has_lanes THEN 'Citus has distributed the log: no worker here finds its new events'
+        ELSE 'Citus has distributed the log, and it has no row in call_event_logs here: this node ingests nothing' END,
+    format('On the coordinator: SELECT * FROM attach_call_shards(%L).', s.events)
+FROM shells AS s WHERE s.has_lanes OR s.log_id IS NULL
+UNION ALL
+SELECT s.events, 'note', 'distributed',
+    format('Citus has distributed the log: its events are in %s', coalesce(string_agg(
+        format('%s on %s:%s', h.shard, h.node, h.port), ', ' ORDER BY h.shard_id), 'no shard')),
+    'Workers and views of its events are on these nodes.'
+FROM shells AS s LEFT JOIN LATERAL (SELECT * FROM _callhardening.shards_of(s.events) LIMIT 4) AS h ON true
+WHERE s.log_id IS NOT NULL AND NOT s.has_lanes
+GROUP BY s.events
+UNION ALL
+SELECT coalesce(s.relation, s.shell), 'gap', 'shard_not_attached',
+    format('this node has shard %s of %s, and the shard is no event log: no worker finds its events', s.shard_id,
+        s.shell),
+    format('SELECT * FROM attach_call_shards(%L).', s.shell)
+FROM shards AS s WHERE NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = s.relation)
+$$;
+
+COMMENT ON FUNCTION _callhardening.distribution_gaps() IS
+'gaps of event logs that Citus has distributed: shards that no worker reads, and nodes where nothing can be ingested';
+
+-- Citus: monitoring/enforcement ---------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION _callhardening.enforcement_gaps() RETURNS SETOF _callhardening.gap
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+WITH watched AS MATERIALIZED (
+    SELECT h.relation FROM _callhardening.hardened_tables() h UNION SELECT l.events FROM _callhardening.logs l
+), gaps AS MATERIALIZED (
+    SELECT * FROM _callhardening.table_trigger_gaps()
+    UNION ALL
+    SELECT * FROM _callhardening.change_trigger_gaps()
+    UNION ALL
+    SELECT * FROM _callhardening.table_column_gaps()
+    UNION ALL
+    SELECT * FROM _callhardening.log_trigger_gaps()
+    UNION ALL
+    SELECT * FROM _callhardening.log_table_gaps()
+    UNION ALL
+    SELECT * FROM _callhardening.log_column_gaps()
+    UNION ALL
+    SELECT * FROM _callhardening.log_calls_gaps()
+    UNION ALL
+    SELECT * FROM _callhardening.distribution_gaps()
+    UNION ALL
+    SELECT * FROM _callhardening.replica_gaps()
+    UNION ALL
+    SELECT * FROM _callhardening.firing_gaps(ARRAY(SELECT relation FROM watched))
+)
+SELECT * FROM gaps
+UNION ALL
+SELECT w.relation, 'ok', 'none', 'every row written here passes the rules', NULL
+FROM watched w WHERE NOT EXISTS (SELECT FROM gaps g WHERE g.relation = w.relation AND g.level = 'gap')
+$$;
+
+COMMENT ON COLUMN @extschema@.call_enforcement.gap IS
+'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, '
+'policy_missing, rule, '
+'partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, '
+'unique_key_deferrable, key_unfit, column_missing, column_type, replica_role; of calls tables with a log also '
+'column_not_filled, unique_not_filled, partition_missing; of event logs also log_missing, log_detached, '
+'log_not_registered, table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, '
+'calls_column_missing, carried_column_missing, carried_column_type, sequence_missing, shape_unusable, '
+'events_outside_lanes, trigger_not_always, distributed_log, shard_not_attached; notes: later_trigger, subscription, '
+'row_security, column_not_null, column_short, carried_column_null, call_ids_shared, not_read, default_log, '
+'no_default_log, payload_index_missing, distributed; none';
+
+-- Citus: monitoring/health --------------------------------------------------------------------
+
+CREATE FUNCTION _callhardening.elsewhere_health(calls regclass) RETURNS SETOF _callhardening.figure
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT k.figure, NULL::numeric, k.unit, 'warning',
+    'not known here: each shard has figures of its own on its node: '
+        || coalesce((SELECT string_agg(format('call_health(%L) on %s:%s', s.shard, s.node, s.port), ', '
+               ORDER BY s.shard_id) FROM (SELECT * FROM _callhardening.shards_of(calls) LIMIT 4) AS s), 'it has none')
+FROM (VALUES ('refused_hour', 'issues'), ('refused_day', 'issues'), ('unknown_words_hour', 'issues'),
+    ('unknown_words_day', 'issues'), ('unusable_bodies_hour', 'issues'), ('unusable_bodies_day', 'issues'),
+    ('pending', 'events'), ('dead', 'events'), ('oldest_pending', 'seconds'), ('oldest_locked', 'seconds'),
+    ('oldest_snapshot', 'seconds'), ('consumer_behind', 'seconds'), ('missing_workers', 'workers'))
+    AS k (figure, unit)
+$$;
+
+COMMENT ON FUNCTION _callhardening.elsewhere_health(regclass) IS
+'the figures of call_health that a distributed table has only on the nodes of its shards: NULL, and where they are';
+
+CREATE OR REPLACE FUNCTION @extschema@.call_health(calls regclass, exact boolean DEFAULT false)
+    RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF calls IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'calls must not be NULL';
+    END IF;
+    IF (@extschema@.call_settings(calls)).status_column IS NULL THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls),
+            HINT = 'Harden it with harden_calls.';
+    END IF;
+    RETURN QUERY SELECT * FROM _callhardening.rows_health(calls, coalesce(exact, false));
+    IF _callhardening.distribution(calls) IS NULL THEN
+        RETURN QUERY SELECT * FROM _callhardening.issues_health(calls);
+        RETURN QUERY SELECT * FROM _callhardening.event_logs_health(calls);
+    ELSE
+        RETURN QUERY SELECT * FROM _callhardening.elsewhere_health(calls);
+    END IF;
+    RETURN QUERY SELECT * FROM _callhardening.waiting_figure();
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.call_health(regclass, boolean) IS
+'Returns figures of a hardened table and its event logs. Each is ok, warning or critical. One row
+per figure: calls, duplicates, directions, payload_average, payload_largest, stuck_calls,
+refused_hour, refused_day, unknown_words_hour, unknown_words_day, unusable_bodies_hour,
+unusable_bodies_day, pending, dead, oldest_pending, oldest_locked, oldest_snapshot,
+consumer_behind, missing_workers, waiting_places.
+
+pending and oldest_pending are those of process_call_events, consumer_behind that of the other
+consumer furthest behind, and dead counts the events of all consumers. Children by inheritance
+are tables of their own.
+
+It reads the calls table once, without its TOAST. Without a valid unique index it also groups
+the call ids. A caller with the task monitor sees how many other directions there are, and not
+which. Other callers need SELECT on the calls table, its logs, call_issues, call_dead_events,
+call_retrying_events, call_consumers, call_horizon and call_worker_status, and EXECUTE on the
+functions in it.
+- exact: false: above 256 MB it reads a random 64 MB of the table and estimates; true: it reads
+  all
+- value: in unit; NULL: not known, for example after a column of the settings was renamed, or since
+  Citus has distributed the table: why names the shards and their nodes
+- level: ok, warning or critical
+- why: the figure in words, and its bounds for warning and critical
+Errors:
+- 22004: calls is NULL
+- 42501: no right
+- 55000: the table is not hardened';
+
+-- Citus: monitoring/collectors ----------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION _callhardening.size_metrics()
+    RETURNS TABLE (relation text, kind text, relation_bytes numeric)
+    LANGUAGE sql ROWS 8 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
+    SET citus.override_table_visibility = off
+    AS $$
+-- The rows of a distributed table are in shards.
+SELECT h.root::text, 'calls', sum(CASE WHEN _callhardening.distribution(h.root) IS NULL
+    THEN pg_total_relation_size(h.relation) END)
+FROM _callhardening.hardened_tables() AS h GROUP BY h.root
+UNION ALL
+SELECT l.events::text, 'events', CASE WHEN _callhardening.distribution(l.events) IS NULL
+    THEN pg_total_relation_size(l.events) END FROM _callhardening.logs AS l
+UNION ALL
+SELECT '_callhardening', 'bookkeeping', sum(pg_total_relation_size(c.oid)) FROM pg_class AS c
+WHERE c.relnamespace = '_callhardening'::regnamespace AND c.relkind = 'r'
+$$;
+
+
+-- Citus: monitoring/check ---------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION _callhardening.running_checks() RETURNS TABLE (check_name text, query text, passed text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+VALUES ('enforcement', $check$
+    SELECT format('gaps: %s, see call_enforcement (%s)', count(*), string_agg(DISTINCT gap, ', '))
+    FROM @extschema@.call_enforcement WHERE level = 'gap' HAVING count(*) > 0
+$check$, 'no gap in any hardened table or event log'),
+('lanes', $check$
+    SELECT string_agg(format('consumer %s of %s has %s of %s lanes', c.name, l.events, n.count, l.lanes), ', '
+        ORDER BY c.consumer_id)
+    FROM _callhardening.logs AS l JOIN _callhardening.consumers AS c ON c.log_id = l.log_id
+    CROSS JOIN LATERAL (SELECT count(*) FROM _callhardening.lanes AS t
+        WHERE t.consumer_id = c.consumer_id AND t.lane >= l.first_lane AND t.lane < l.first_lane + l.lanes) AS n
+    WHERE n.count <> l.lanes
+$check$, 'each consumer of an event log has its lanes'),
+('events', $check$
+    SELECT string_agg(CASE WHEN n.strays IS NULL THEN format('%s is locked: its events were not looked at', l.events)
+        ELSE format('no worker looks for %s events of %s', n.strays + n.unstamped, l.events) END, ', '
+        ORDER BY l.log_id)
+    FROM _callhardening.logs AS l JOIN pg_class AS c ON c.oid = l.events AND c.relkind = 'r'
+    CROSS JOIN LATERAL (SELECT _callhardening.stray_events(l.events, 9223372036854775807::bigint) AS strays,
+        _callhardening.unstamped_events(l.events) AS unstamped
+        WHERE _callhardening.distribution(l.events) IS NULL) AS n
+    WHERE n.strays IS NULL OR n.strays + n.unstamped > 0
+$check$, 'workers look into the lane of each pending event'),
+('sequences', $check$
+    -- Replication, and numbers written by an owner, do not move the sequence.
+    SELECT string_agg(format('%s has event %s, and its sequence is behind: SELECT setval(%L, %s)',
+        n.events, n.newest, n.sequence, n.newest), ', ' ORDER BY n.log_id)
+    FROM (SELECT l.log_id, l.events, coalesce(l.sequence, d.objid)::regclass AS sequence, q.newest
+          FROM _callhardening.logs AS l JOIN pg_class AS c ON c.oid = l.events AND c.relkind = 'r'
+          JOIN pg_attribute AS a ON a.attrelid = l.events AND a.attname = 'event_seq' AND a.atttypid = 'bigint'::regtype
+          LEFT JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+              AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'i'
+          CROSS JOIN LATERAL _callhardening.query_as_owner(l.events,
+              format('SELECT max(event_seq) FROM ONLY %s', l.events),
+              NULL::text[]) AS q (newest bigint)
+          -- Each node of Citus has numbers of its own, and a shard has no sequence.
+          WHERE _callhardening.distribution(l.events) IS NULL
+              AND l.events NOT IN (SELECT h.relation FROM _callhardening.local_shards() AS h
+                  WHERE h.relation IS NOT NULL)) AS n
+    WHERE n.newest > coalesce(pg_sequence_last_value(n.sequence), 0)
+$check$, 'none is behind the newest event of its log'),
+('consumers', $check$
+    SELECT string_agg(CASE WHEN c.error IS NOT NULL THEN format('consumer %s of %s: %s', c.consumer, c.log, c.error)
+        ELSE format('consumer %s of %s has not had events of %s', c.consumer, c.log,
+            to_char(c.oldest_received_at, 'YYYY-MM-DD')) END, ', ' ORDER BY c.log::text, c.consumer)
+    FROM @extschema@.call_consumers AS c WHERE c.error IS NOT NULL OR c.behind > interval '1 day'
+$check$, 'none is a day behind'),
+('kept_workers', $check$
+    SELECT string_agg(format('%s of %s kept workers of %s run: %s', least(w.running, w.kept), w.kept, w.log,
+        coalesce(w.why, w.status)), '; ' ORDER BY w.log::text)
+    FROM @extschema@.call_worker_status AS w
+    WHERE w.kept IS NOT NULL AND w.launcher <> 'standby' AND w.status <> 'copied'
+        AND (w.running < w.kept OR w.why IS NOT NULL)
+$check$, 'all kept workers run')
+$$;
+
+CREATE OR REPLACE FUNCTION _callhardening.upkeep_checks() RETURNS TABLE (check_name text, query text, passed text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+VALUES ('publications', $check$
+    SELECT string_agg(problem, ', ' ORDER BY problem)
+    FROM (
+        SELECT format('publication %I carries %s: publish calls tables and event logs by name', p.pubname,
+            string_agg(p.tablename, ', ' ORDER BY p.tablename)) AS problem
+        FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname
+        JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+        WHERE c.oid IN (SELECT _callhardening.member_oids('pg_class'::regclass))
+        GROUP BY p.pubname
+        UNION ALL
+        SELECT format('a subscription writes to %s', r.srrelid::regclass) FROM pg_subscription_rel r
+        WHERE r.srrelid IN (SELECT _callhardening.member_oids('pg_class'::regclass))) AS p
+$check$, 'no publication carries secrets, keys or another table of the extension'),
+('autovacuum', $check$
+    SELECT string_agg(problem, ', ' ORDER BY problem)
+    FROM (
+        SELECT 'off in the server' AS problem WHERE NOT current_setting('autovacuum')::boolean
+        UNION ALL
+        SELECT 'off for ' || c.oid::regclass FROM pg_class c CROSS JOIN LATERAL pg_options_to_table(c.reloptions) AS o
+        WHERE o.option_name = 'autovacuum_enabled' AND NOT o.option_value::boolean AND (
+            c.oid IN (SELECT _callhardening.member_oids('pg_class'::regclass))
+            OR c.oid IN (SELECT h.relation FROM _callhardening.hardened_tables() AS h)
+            OR c.oid IN (SELECT l.events FROM _callhardening.logs AS l))
+        UNION ALL
+        SELECT 'claims waits for a share of its rows' FROM pg_class c
+        WHERE c.oid = '_callhardening.claims'::regclass
+            AND NOT coalesce(c.reloptions, '{}') @> '{autovacuum_vacuum_scale_factor=0}') AS p
+$check$, 'on, and claims is vacuumed by number of rows'),
+('purge', $check$
+    SELECT string_agg(format('%s has events of %s: %s', l.events, to_char(o.received, 'YYYY-MM-DD'),
+        coalesce(k.advice, 'call purge_call_events')), ', ' ORDER BY l.log_id)
+    FROM _callhardening.logs AS l
+    CROSS JOIN LATERAL _callhardening.overdue_events(l.events, interval '90 days') AS o (received)
+    LEFT JOIN LATERAL (SELECT format('consumer %s has not had them, see call_consumers', c.consumer) AS advice
+        FROM @extschema@.call_consumers AS c
+        WHERE c.log = l.events AND c.holds_purges AND c.behind > interval '90 days' LIMIT 1) AS k ON true
+    WHERE o.received IS NOT NULL AND _callhardening.distribution(l.events) IS NULL
+$check$, 'no event is older than 90 days'),
+('issues', $check$
+    -- A file once full is as large when it is empty.
+    SELECT CASE WHEN s.is_full THEN 'call_issues is full, and the oldest rows make room: call purge_call_issues'
+                ELSE 'call_issues has rows older than 90 days: call purge_call_issues' END
+    FROM (SELECT CASE WHEN pg_relation_size('_callhardening.issues') >= 33554432
+                      THEN (SELECT sum(pg_column_size(i)) FROM _callhardening.issues AS i) > 16777216
+                          ELSE false END AS is_full,
+                 (SELECT min(happened_at) FROM _callhardening.issues) AS oldest) AS s
+    WHERE s.is_full OR s.oldest < clock_timestamp() - interval '90 days'
+$check$, 'purged')
+$$;
+
+-- Citus hides shards in pg_class --------------------------------------------------------------
+
+ALTER FUNCTION _callhardening.require_relation(regclass, text) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.require_table_owner(regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.require_calls_table(regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.table_leaves(regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.has_payload_index(regclass, name) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.add_payload(regclass, name) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.require_auditable(regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.qualified_name(regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.end_backfill_pass(_callhardening.backfills) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.lock_passed_row(_callhardening.backfills) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.backfill_step(_callhardening.backfills, int)
+    SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.end_backfill_batch(regclass, regclass, bigint, bigint, bigint, pg_catalog.tid[], bigint, text)
+    SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.report_backfill(regclass, timestamptz) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.require_log_tables(regclass, regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.choose_default_log(int) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.has_event_index(regclass, name[]) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.bury_stamped_events(int, regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.operated_log(regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.move_default_log(int) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.configure_shape(int, jsonb) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.configure_consumer(int, name, int, interval, interval, int)
+    SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.require_free_names(name, name[], text) SET citus.override_table_visibility = off;
+ALTER FUNCTION @extschema@.create_call_event_log(regclass, text, name, int, jsonb)
+    SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.row_obstacles(regclass, _callhardening.settings, name[])
+    SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.event_sequence(regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.add_event_columns(regclass, text) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.free_relation_name(oid, name, text) SET citus.override_table_visibility = off;
+ALTER FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int, jsonb)
+    SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.warn_of_unprocessed_events(_callhardening.logs)
+    SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.warn_of_dropped_consumers(_callhardening.logs)
+    SET citus.override_table_visibility = off;
+ALTER FUNCTION @extschema@.unharden_call_events(regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.create_change_table(regclass, name, int) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.register_changes(regclass, regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.logs_of_changes(regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.kept_state(regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.bury_unregistered_events(_callhardening.logs)
+    SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.move_event_sequence(regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.is_attached(regclass, jsonb) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.make_distributable(regclass, regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION @extschema@.create_distributed_call_tables(name, int, int) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.attach_shard(bigint, regclass, regclass, _callhardening.logs)
+    SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.pass_settings(regclass, _callhardening.logs)
+    SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.attach_node_shards(regclass, regclass, jsonb)
+    SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.hardened_tables() SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.change_trigger_gaps() SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.stray_event_gaps(regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.log_column_gaps() SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.log_calls_gaps() SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.table_extent(regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.issues_health(regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.event_logs_health(regclass) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.worker_metrics() SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.backfill_metrics() SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.overdue_events(regclass, interval) SET citus.override_table_visibility = off;
+ALTER FUNCTION @extschema@.check_call_hardening() SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.role_log_needs(text, _callhardening.logs) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.role_needs(text, _callhardening.logs) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.role_object(_callhardening.role_tasks) SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.has_role_privilege(oid, _callhardening.role_tasks, boolean)
+    SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.take_role_privilege(oid, _callhardening.role_tasks)
+    SET citus.override_table_visibility = off;
+ALTER FUNCTION _callhardening.members() SET citus.override_table_visibility = off;
+
 -- the members as installed ---------------------------------------------------------------------
 
 DELETE FROM _callhardening.installed_members;

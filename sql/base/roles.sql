@@ -66,6 +66,7 @@ CREATE FUNCTION _callhardening.role_log_needs(what text, log _callhardening.logs
     RETURNS TABLE (relation oid, privilege text, column_number smallint)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 SELECT log.events, unnest(CASE what WHEN 'operate' THEN '{SELECT, DELETE}' ELSE '{SELECT}' END::text[]), NULL::smallint
 WHERE what NOT IN ('read', 'monitor')
@@ -103,6 +104,7 @@ CREATE FUNCTION _callhardening.role_needs(what text, log _callhardening.logs) RE
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     SET quote_all_identifiers = off -- a function is remembered by its text
+    SET citus.override_table_visibility = off
     AS $$
 WITH extension AS (
     SELECT oid, extnamespace AS home, extconfig FROM pg_extension WHERE extname = 'callhardening'
@@ -147,6 +149,7 @@ COMMENT ON FUNCTION _callhardening.role_needs(text, _callhardening.logs) IS
 CREATE FUNCTION _callhardening.role_object(need _callhardening.role_tasks) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass
 FROM pg_class AS c WHERE c.oid = need.relation
@@ -246,6 +249,7 @@ CREATE FUNCTION _callhardening.has_role_privilege(role oid, need _callhardening.
     RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 -- Its own entry: others have the privilege by membership, PUBLIC or the whole table.
 WITH lists (acl) AS (
@@ -316,6 +320,7 @@ Errors:
 CREATE FUNCTION _callhardening.take_role_privilege(role oid, need _callhardening.role_tasks) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     object text := _callhardening.role_object(need);

@@ -4,6 +4,7 @@
 CREATE FUNCTION _callhardening.require_auditable(calls regclass) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     kind "char" := (SELECT relkind FROM pg_class WHERE oid = calls);

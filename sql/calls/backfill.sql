@@ -117,6 +117,7 @@ COMMENT ON FUNCTION _callhardening.table_pages(regclass) IS
 CREATE FUNCTION _callhardening.begin_backfill(calls regclass, batch_size int) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 #variable_conflict use_column
 DECLARE
@@ -126,6 +127,11 @@ DECLARE
     goes_on boolean;
 BEGIN
     PERFORM _callhardening.require_calls_table(hardened);
+    PERFORM _callhardening.require_undistributed(hardened, 'be backfilled as one'::text,
+        format('Backfill its shards: SELECT * FROM run_command_on_placements(%L, '
+            '''CALL %s.backfill_calls(''''%%s'''')'').', hardened,
+            (SELECT quote_ident(n.nspname) FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+             WHERE e.extname = 'callhardening')));
     IF batch_size IS NULL OR batch_size NOT BETWEEN 1 AND 100000 THEN
         PERFORM _callhardening.raise_error('22023',
             format('batch_size must be 1 to 100000, not %s', coalesce(batch_size::text, 'NULL')));
@@ -168,6 +174,7 @@ COMMENT ON FUNCTION _callhardening.begin_backfill(regclass, int) IS
 CREATE FUNCTION _callhardening.qualified_name(relation regclass) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 -- A regclass leaves the schema of a temporary table out, which the caller's path may have after others.
 SELECT format('%s.%I', relnamespace::regnamespace, relname) FROM pg_class WHERE oid = relation
@@ -336,9 +343,12 @@ COMMENT ON FUNCTION _callhardening.repair_rows(text, regclass, pg_catalog.tid, p
 '(classes 22, 23, 27, 44, 54 and P0), row by row: failed is the number of failures, failed_with the SQLSTATE of the '
 'first';
 
+-- Citus lets nobody lock a shard without this setting.
 CREATE FUNCTION _callhardening.take_backfill(calls regclass) RETURNS _callhardening.backfills
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    SET citus.enable_manual_changes_to_shards = on
     AS $$
 DECLARE
     backfill _callhardening.backfills;
@@ -376,6 +386,7 @@ COMMENT ON FUNCTION _callhardening.take_backfill(regclass) IS
 CREATE FUNCTION _callhardening.end_backfill_pass(backfill _callhardening.backfills) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 UPDATE _callhardening.my_backfills AS b SET finished_at = clock_timestamp()
 WHERE b.calls = backfill.calls AND b.part = backfill.part AND b.found = 0;
@@ -391,6 +402,7 @@ COMMENT ON FUNCTION _callhardening.end_backfill_pass(_callhardening.backfills) I
 CREATE FUNCTION _callhardening.lock_passed_row(backfill _callhardening.backfills) RETURNS pg_catalog.tid
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     row_id tid;
@@ -411,6 +423,7 @@ COMMENT ON FUNCTION _callhardening.lock_passed_row(_callhardening.backfills) IS
 CREATE FUNCTION _callhardening.backfill_step(backfill _callhardening.backfills, batch_size int) RETURNS bigint
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 -- Later passes look at few of the rows of a page.
 SELECT greatest(batch_size * CASE backfill.pass WHEN 1 THEN 1 ELSE 10 END / greatest(coalesce(
@@ -466,6 +479,7 @@ CREATE FUNCTION _callhardening.end_backfill_batch(calls regclass, part regclass,
     RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 UPDATE _callhardening.my_backfills AS b SET page = coalesce(next_page, b.page),
     found = b.found + CASE WHEN next_page IS NULL THEN 0
@@ -488,6 +502,17 @@ COMMENT ON FUNCTION _callhardening.end_backfill_batch(regclass, regclass, bigint
     bigint, text) IS
 'a part of backfill_calls: remembers how far it got, in the transaction of the rows';
 
+CREATE FUNCTION _callhardening.known_rows(relation regclass) RETURNS real
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+SELECT reltuples FROM pg_class WHERE oid = relation
+$$;
+
+COMMENT ON FUNCTION _callhardening.known_rows(regclass) IS
+'how many rows the last ANALYZE has found; -1: there was none; NULL: no such relation';
+
 -- NULLIF cannot name its operator: between two values of one type it is that of pg_catalog, also beside other
 -- operators.
 CREATE VIEW @extschema@.call_backfill_progress AS
@@ -506,8 +531,8 @@ SELECT b.calls, b.part, b.pass,
         1) AS rows_per_second,
     b.repaired AS rows_repaired, b.unwritten AS rows_unwritten, pg_catalog.cardinality(b.passed) AS rows_locked,
     b.page AS pages_done, b.pages, b.pid, b.started_at, b.batch_at, b.finished_at
-FROM _callhardening.backfills b JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) b.part::oid
-    AND pg_catalog.pg_relation_filenode(c.oid) OPERATOR(pg_catalog.=) b.filenode;
+FROM _callhardening.backfills b CROSS JOIN LATERAL (SELECT _callhardening.known_rows(b.part) AS reltuples) c
+WHERE pg_catalog.pg_relation_filenode(b.part) OPERATOR(pg_catalog.=) b.filenode;
 REVOKE ALL ON @extschema@.call_backfill_progress FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('operate', 'call_backfill_progress', 'SELECT'),
@@ -543,6 +568,7 @@ COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_locked IS
 CREATE FUNCTION _callhardening.report_backfill(calls regclass, told timestamptz) RETURNS timestamptz
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     done record;
@@ -626,6 +652,7 @@ The table''s own triggers fire, with the rights of its owner. If another role ca
 a superuser, they run in a security-restricted operation with the search path pg_catalog.
 - batch_size: about so many rows in a transaction, 1 to 100000, at least those of one page
 Errors:
+- 0A000: Citus has distributed the table: backfill its shards
 - 22004: an argument is NULL
 - 22023: batch_size out of range
 - 2D000: inside a transaction block or a function

@@ -132,6 +132,20 @@ $$;
 COMMENT ON FUNCTION _callhardening.settings_arguments(_callhardening.settings) IS
 'settings as arguments of the BEFORE trigger: see trigger_settings';
 
+-- Citus copies triggers to shards, but no comments.
+CREATE FUNCTION _callhardening.table_arguments(calls regclass, settings _callhardening.settings) RETURNS text[]
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT a[1:7] || CASE WHEN a[8] LIKE 'policy %' AND _callhardening.distribution(calls) IS NOT NULL
+    THEN settings.policy::text ELSE a[8] END
+FROM _callhardening.settings_arguments(settings) AS a
+$$;
+
+COMMENT ON FUNCTION _callhardening.table_arguments(regclass, _callhardening.settings) IS
+'settings as arguments of the BEFORE trigger of this table. If Citus has distributed the table, a policy of its own is '
+'an argument, and not the comment of the trigger';
+
 CREATE FUNCTION _callhardening.setting_texts(arguments text[], OUT call_id_column text, OUT status_column text,
         OUT direction_column text, OUT payload_column text, OUT on_invalid text, OUT transitions text,
         OUT provider text, OUT policy text)
@@ -171,6 +185,7 @@ COMMENT ON FUNCTION _callhardening.settings_digest(text[]) IS
 CREATE FUNCTION _callhardening.require_relation(relation regclass, argument text) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 BEGIN
     IF relation IS NULL THEN
@@ -188,6 +203,7 @@ COMMENT ON FUNCTION _callhardening.require_relation(regclass, text) IS
 CREATE FUNCTION _callhardening.require_table_owner(relation regclass) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     class pg_class;
@@ -209,6 +225,7 @@ COMMENT ON FUNCTION _callhardening.require_table_owner(regclass) IS
 CREATE FUNCTION _callhardening.require_calls_table(calls regclass) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     class pg_class;
@@ -425,6 +442,7 @@ COMMENT ON FUNCTION _callhardening.table_graph(jsonb) IS
 CREATE FUNCTION _callhardening.table_leaves(calls regclass) RETURNS SETOF regclass
     LANGUAGE sql STABLE STRICT
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 SELECT c.oid::regclass FROM pg_class c
 WHERE c.relkind = 'r' AND (c.oid = calls OR c.oid IN (SELECT relid FROM pg_partition_tree(calls)))
@@ -498,6 +516,7 @@ COMMENT ON FUNCTION _callhardening.require_valid_settings(regclass, _callhardeni
 CREATE FUNCTION _callhardening.has_payload_index(calls regclass, payload_column name) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 SELECT EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
@@ -512,6 +531,7 @@ COMMENT ON FUNCTION _callhardening.has_payload_index(regclass, name) IS
 CREATE FUNCTION _callhardening.add_payload(calls regclass, payload_column name) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     class pg_class;
@@ -670,7 +690,11 @@ EXCEPTION
     WHEN feature_not_supported THEN
         PERFORM _callhardening.report('WARNING',
             format('table %s cannot have a unique index on column %I alone', calls, call_id_column),
-            detail => 'A unique index of a partitioned table has to contain the columns of its partition key.');
+            detail => CASE WHEN _callhardening.distribution(calls) IS NULL
+                THEN 'A unique index of a partitioned table has to contain the columns of its partition key.'
+                ELSE 'A unique index of a distributed table has to contain its distribution column.' END,
+            hint => CASE WHEN _callhardening.distribution(calls) IS NOT NULL
+                THEN 'Distribute the table by the call id.' END);
     WHEN wrong_object_type THEN
         PERFORM _callhardening.report('WARNING',
             format('table %s cannot have a unique index on column %I', calls, call_id_column),
@@ -695,9 +719,11 @@ $$;
 COMMENT ON FUNCTION _callhardening.call_triggers(regclass) IS
 'the triggers of hardening on a table, under any name; a hardened table has three';
 
+-- Without the setting Citus refuses triggers on distributed tables. With it, Citus copies them to all shards.
 CREATE FUNCTION _callhardening.drop_triggers(relation regclass, triggers name[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.enable_unsafe_triggers = on
     AS $$
 DECLARE
     trigger_name name;
@@ -713,9 +739,10 @@ COMMENT ON FUNCTION _callhardening.drop_triggers(regclass, name[]) IS 'drops the
 CREATE FUNCTION _callhardening.create_call_triggers(calls regclass, settings _callhardening.settings) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.enable_unsafe_triggers = on
     AS $$
 DECLARE
-    arguments text[] := _callhardening.settings_arguments(settings);
+    arguments text[] := _callhardening.table_arguments(calls, settings);
     digest text := quote_literal(_callhardening.settings_digest(arguments));
     graph text := coalesce(', ' || quote_literal(settings.transitions::text) || '::pg_catalog.jsonb', '');
     -- Each as it stands in the old and in the new row.
@@ -764,10 +791,10 @@ CREATE FUNCTION _callhardening.has_call_triggers(calls regclass, settings _callh
     AS $$
 -- If one trigger was altered by hand, all are made again.
 SELECT _callhardening.has_trigger_policy(calls)
-    AND _callhardening.trigger_settings(calls) = _callhardening.settings_arguments(settings) COLLATE "C"
+    AND _callhardening.trigger_settings(calls) = _callhardening.table_arguments(calls, settings) COLLATE "C"
     AND (SELECT count(*) = 3 AND count(*) FILTER (
-            WHERE t.tgargs = convert_to(_callhardening.settings_digest(_callhardening.settings_arguments(settings)),
-                'UTF8') || '\x00') = 2
+            WHERE t.tgargs = convert_to(_callhardening.settings_digest(
+                _callhardening.table_arguments(calls, settings)), 'UTF8') || '\x00') = 2
         FROM pg_trigger t
         WHERE t.tgrelid = calls AND t.tgname = ANY (_callhardening.call_triggers(calls)) AND t.tgenabled IN ('O', 'A'))
 $$;
@@ -868,7 +895,10 @@ SELECT string_agg(format('%s: %s, now %s', s.name,
             WHEN v.present LIKE s.document THEN 'another'
             ELSE 'custom' END),
     '; ' ORDER BY v.argument_no)
-FROM unnest(present, wanted) WITH ORDINALITY AS v (present, wanted, argument_no)
+FROM unnest(present[1:7] || CASE WHEN present[8] LIKE '{%' THEN _callhardening.policy_reference(present[8])
+        ELSE present[8] END,
+    wanted[1:7] || CASE WHEN wanted[8] LIKE '{%' THEN _callhardening.policy_reference(wanted[8]) ELSE wanted[8] END)
+    WITH ORDINALITY AS v (present, wanted, argument_no)
 JOIN (VALUES
     (1, 'call_id_column', '', NULL),
     (2, 'status_column', '', NULL),
@@ -910,6 +940,7 @@ COMMENT ON FUNCTION _callhardening.require_kept_payload(regclass, name) IS
 CREATE FUNCTION _callhardening.replace_call_triggers(calls regclass, settings _callhardening.settings) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.enable_unsafe_triggers = on
     AS $$
 DECLARE
     trigger_name name;
@@ -956,6 +987,7 @@ DECLARE
     made regclass;
 BEGIN
     PERFORM _callhardening.require_calls_table(calls);
+    PERFORM _callhardening.require_no_shard(calls, 'On the coordinator: SELECT harden_calls(%L, ...).'::text);
     PERFORM _callhardening.require_valid_documents(transitions, policy);
     wanted := _callhardening.merge_settings(calls, given);
     PERFORM _callhardening.require_valid_settings(calls, wanted);
@@ -1022,7 +1054,10 @@ again, and a WARNING comes.
   at first, and with ''null''::jsonb, the policy default
 - provider: the source of the words; at first, and with '''', any provider; *: several providers,
   and each call id is "provider:call id" as text, also in events
+If Citus has distributed the table, call it on the coordinator. Citus carries what changes to all
+shards.
 Errors:
+- 0A000: the table is a shard: name the distributed table
 - 22004: calls is NULL
 - 22023: unknown mode or provider, malformed graph or policy
 - 42501: the caller is not the owner, or the policy has hash and the caller no right to
@@ -1075,6 +1110,7 @@ DECLARE
     ours record;
 BEGIN
     PERFORM _callhardening.require_calls_table(calls);
+    PERFORM _callhardening.require_no_shard(calls, 'On the coordinator: SELECT unharden_calls(%L).'::text);
     change_trigger := (_callhardening.change_trigger(calls)).trigger_name;
     IF cardinality(_callhardening.call_triggers(calls)) = 0 AND change_trigger IS NULL
         AND cardinality(_callhardening.added_merge_columns(calls)) = 0
@@ -1121,6 +1157,7 @@ or the replica identity needs it: NOTICE. Other indexes stay, and so does a log 
 nothing is appended to it.
 - drop_payload: true drops the payload column with its content
 Errors:
+- 0A000: the table is a shard: name the distributed table
 - 22004: calls is NULL
 - 2BP01: drop_payload, and something depends on the payload column
 - 42501: the caller is not the owner

@@ -23,6 +23,7 @@ COMMENT ON FUNCTION _callhardening.require_citus(text) IS
 CREATE FUNCTION _callhardening.make_distributable(calls regclass, events regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     events_name name := (SELECT relname FROM pg_class WHERE oid = events);
@@ -73,6 +74,7 @@ CREATE FUNCTION @extschema@.create_distributed_call_tables(schema name, shard_co
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     calls regclass;

@@ -125,6 +125,7 @@ CREATE FUNCTION _callhardening.attach_shard(shard bigint, shard_events regclass,
     RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     log int;
@@ -146,6 +147,7 @@ COMMENT ON FUNCTION _callhardening.attach_shard(bigint, regclass, regclass, _cal
 CREATE FUNCTION _callhardening.pass_settings(events regclass, settings _callhardening.logs) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 UPDATE _callhardening.operated_logs AS l SET max_attempts = settings.max_attempts, retry_base = settings.retry_base,
     retry_cap = settings.retry_cap, max_retrying = settings.max_retrying,
@@ -163,6 +165,7 @@ COMMENT ON FUNCTION _callhardening.pass_settings(regclass, _callhardening.logs) 
 CREATE FUNCTION _callhardening.attach_node_shards(events regclass, calls regclass, settings jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     given _callhardening.logs := jsonb_populate_record(NULL::_callhardening.logs, settings);

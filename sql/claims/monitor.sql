@@ -112,10 +112,24 @@ $$;
 COMMENT ON FUNCTION _callhardening.pending_events_or_error(regclass, name) IS
 'the estimates of pending_call_events for the views; for an unreadable log, its lanes with NULL, and why';
 
+CREATE FUNCTION _callhardening.why_elsewhere(log regclass) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT format('event log %s is distributed by Citus (0A000)', log) WHERE _callhardening.distribution(log) IS NOT NULL
+$$;
+
+COMMENT ON FUNCTION _callhardening.why_elsewhere(regclass) IS
+'the error of the views for a log with its events in shards; NULL: they are here';
+
 CREATE VIEW @extschema@.call_lane_status AS
 SELECT l.events AS log, k.name AS consumer, p.lane, p.pending AS pending_estimate, p.oldest_event_seq,
        p.oldest_received_at, c.claim_id, c.worker, c.events AS claimed, c.age AS claim_age, c.lease_end, c.is_over,
-       w.retrying, w.blocked, d.dead, t.events_per_second, p.error
+       CASE WHEN _callhardening.distribution(l.events) IS NULL THEN w.retrying END AS retrying,
+       CASE WHEN _callhardening.distribution(l.events) IS NULL THEN w.blocked END AS blocked,
+       CASE WHEN _callhardening.distribution(l.events) IS NULL THEN d.dead END AS dead,
+       CASE WHEN _callhardening.distribution(l.events) IS NULL THEN t.events_per_second END AS events_per_second,
+       p.error
 FROM _callhardening.logs l JOIN _callhardening.consumers k ON k.log_id OPERATOR(pg_catalog.=) l.log_id
 CROSS JOIN LATERAL _callhardening.pending_events_or_error(l.events, k.name) p
 LEFT JOIN @extschema@.call_open_claims c ON c.log OPERATOR(pg_catalog.=) l.events
@@ -158,7 +172,8 @@ COMMENT ON COLUMN @extschema@.call_lane_status.lease_end IS
 'when other workers may take its events; -infinity: at once';
 COMMENT ON COLUMN @extschema@.call_lane_status.is_over IS
 'the lease has expired, and no worker has taken the events over';
-COMMENT ON COLUMN @extschema@.call_lane_status.dead IS 'events given up';
+COMMENT ON COLUMN @extschema@.call_lane_status.dead IS
+'events given up. NULL, as are retrying, blocked and events_per_second: Citus has distributed the log (error)';
 COMMENT ON COLUMN @extschema@.call_lane_status.oldest_received_at IS
 'when the first pending event of the lane was received';
 COMMENT ON COLUMN @extschema@.call_lane_status.retrying IS 'failed events with a time for their next attempt';
@@ -185,8 +200,10 @@ Errors:
 
 CREATE VIEW @extschema@.call_event_log_status AS
 SELECT l.events AS log, l.calls, l.lanes, s.pending_estimate, s.oldest_received_at, s.open_claims, s.claims_over,
-    s.claimed, s.retrying, s.blocked, d.dead, s.events_per_second, s.error,
-    CASE WHEN s.error IS NULL THEN @extschema@.ignored_call_events(l.events) END AS ignored,
+    s.claimed, s.retrying, s.blocked, d.dead, s.events_per_second,
+    COALESCE(s.error, _callhardening.why_elsewhere(l.events)) AS error,
+    CASE WHEN COALESCE(s.error, _callhardening.why_elsewhere(l.events)) IS NULL
+        THEN @extschema@.ignored_call_events(l.events) END AS ignored,
     l.ignored_event_types, l.ignored_members, pg_catalog.cardinality(l.other_consumers) AS other_consumers
 FROM _callhardening.logs l
 -- A log of changes has no default consumer: NULL, and not 0.
@@ -198,9 +215,10 @@ LEFT JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_
         pg_catalog.sum(v.events_per_second) AS events_per_second, pg_catalog.min(v.error) AS error
     FROM @extschema@.call_lane_status v
     WHERE v.log OPERATOR(pg_catalog.=) l.events AND v.consumer OPERATOR(pg_catalog.=) 'default') s
-    ON NOT l.is_of_changes
+    ON NOT l.is_of_changes AND _callhardening.distribution(l.events) IS NULL
 LEFT JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_events e
-    WHERE e.consumer_id OPERATOR(pg_catalog.=) l.log_id) d ON NOT l.is_of_changes
+    WHERE e.consumer_id OPERATOR(pg_catalog.=) l.log_id) d
+    ON NOT l.is_of_changes AND _callhardening.distribution(l.events) IS NULL
 WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT');
 REVOKE ALL ON @extschema@.call_event_log_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
@@ -233,7 +251,8 @@ COMMENT ON COLUMN @extschema@.call_event_log_status.ignored IS
 'read';
 COMMENT ON COLUMN @extschema@.call_event_log_status.pending_estimate IS
 'events of the default consumer without a worker, estimated. NULL, as are the next columns: it is a log of changes '
-'(create_call_changes), without a default consumer. NULL alone: the log cannot be read (error)';
+'(create_call_changes), without a default consumer, or Citus has distributed the log (error). NULL alone: the log '
+'cannot be read (error)';
 COMMENT ON COLUMN @extschema@.call_event_log_status.other_consumers IS
 'number of further consumers: the other columns do not count their events, call_consumers does';
 
@@ -244,7 +263,11 @@ SELECT k.log, k.consumer, k.created_at, k.pending_estimate, k.oldest_event_seq, 
     AND k.first_kept OPERATOR(pg_catalog.=) pg_catalog.min(k.first_kept) OVER (PARTITION BY k.log) AS holds_purges
 FROM (
     SELECT l.events AS log, c.name AS consumer, c.created_at, s.pending_estimate, s.oldest_event_seq,
-        s.oldest_received_at, s.open_claims, s.claims_over, s.retrying, s.blocked, d.dead, n.last_claimed_at,
+        s.oldest_received_at, CASE WHEN _callhardening.distribution(l.events) IS NULL THEN s.open_claims END
+            AS open_claims,
+        CASE WHEN _callhardening.distribution(l.events) IS NULL THEN s.claims_over END AS claims_over,
+        s.retrying, s.blocked,
+        CASE WHEN _callhardening.distribution(l.events) IS NULL THEN d.dead END AS dead, n.last_claimed_at,
         pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) s.oldest_received_at AS behind,
         COALESCE(c.max_attempts, l.max_attempts) AS max_attempts, COALESCE(c.retry_base, l.retry_base) AS retry_base,
         COALESCE(c.retry_cap, l.retry_cap) AS retry_cap, COALESCE(c.max_retrying, l.max_retrying) AS max_retrying,

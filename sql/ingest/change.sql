@@ -47,6 +47,7 @@ COMMENT ON FUNCTION _callhardening.create_change_trigger(regclass, regclass) IS
 CREATE FUNCTION _callhardening.create_change_table(calls regclass, events name, lanes int) RETURNS regclass
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     schema name := (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -72,6 +73,7 @@ COMMENT ON FUNCTION _callhardening.create_change_table(regclass, name, int) IS
 CREATE FUNCTION _callhardening.register_changes(log regclass, calls regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     lanes text := (SELECT s.arguments[3] FROM _callhardening.trigger_states() AS s
@@ -93,6 +95,7 @@ COMMENT ON FUNCTION _callhardening.register_changes(regclass, regclass) IS
 CREATE FUNCTION _callhardening.logs_of_changes(calls regclass) RETURNS regclass[]
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 SELECT ARRAY(SELECT l.events FROM _callhardening.logs AS l JOIN pg_class AS c ON c.oid = l.events
              WHERE l.calls = logs_of_changes.calls AND l.is_of_changes ORDER BY l.log_id)
@@ -104,6 +107,7 @@ CREATE FUNCTION @extschema@.create_call_changes(calls regclass, events name DEFA
     RETURNS regclass
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     present record;
@@ -111,6 +115,10 @@ DECLARE
     log regclass;
 BEGIN
     PERFORM _callhardening.require_calls_table(calls);
+    PERFORM _callhardening.require_undistributed(calls, 'log its changes'::text,
+        format('Read its events with a consumer instead: create_call_consumer for each shard of its event log.'));
+    PERFORM _callhardening.require_no_shard(calls,
+        'Read the events of %L with a consumer instead: create_call_consumer.'::text);
     IF lanes IS NULL OR lanes NOT BETWEEN 1 AND 1024 THEN
         RAISE invalid_parameter_value USING MESSAGE = 'lanes must be between 1 and 1024';
     END IF;

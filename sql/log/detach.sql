@@ -272,6 +272,7 @@ COMMENT ON FUNCTION _callhardening.require_log_of_webhooks(_callhardening.logs) 
 CREATE FUNCTION _callhardening.kept_state(events regclass) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     kept jsonb := (SELECT d.state FROM _callhardening.my_detached_logs AS d WHERE d.events = kept_state.events);
@@ -290,6 +291,8 @@ COMMENT ON FUNCTION _callhardening.kept_state(regclass) IS
 CREATE FUNCTION @extschema@.detach_call_event_log(log regclass) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    SET citus.enable_manual_changes_to_shards = on
     AS $$
 DECLARE
     settings _callhardening.logs;
@@ -821,6 +824,7 @@ COMMENT ON FUNCTION _callhardening.stamp_unregistered_events(_callhardening.logs
 CREATE FUNCTION _callhardening.bury_unregistered_events(log _callhardening.logs) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
 SELECT log.log_id, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane)
@@ -838,6 +842,7 @@ COMMENT ON FUNCTION _callhardening.bury_unregistered_events(_callhardening.logs)
 CREATE FUNCTION _callhardening.move_event_sequence(events regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     sequence oid := (SELECT d.objid FROM pg_attribute AS a JOIN pg_depend AS d
@@ -1009,6 +1014,7 @@ COMMENT ON FUNCTION _callhardening.renew_event_triggers(regclass, text[]) IS
 CREATE FUNCTION _callhardening.is_attached(events regclass, state jsonb) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = is_attached.events) THEN
@@ -1063,6 +1069,8 @@ CREATE FUNCTION @extschema@.attach_call_event_log(events regclass, calls regclas
     RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    SET citus.enable_manual_changes_to_shards = on
     AS $$
 DECLARE
     log _callhardening.logs;

@@ -314,6 +314,7 @@ COMMENT ON COLUMN @extschema@.call_dead_events.errors IS
 -- Every session and the next start of the server have to find what is in an event log.
 CREATE FUNCTION _callhardening.require_log_tables(events regclass, calls regclass) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     class pg_class;
@@ -372,6 +373,7 @@ COMMENT ON FUNCTION _callhardening.mark_restored_log() IS 'trigger function: kno
 -- Sessions making the first log at the same time meet at the unique key.
 CREATE FUNCTION _callhardening.choose_default_log(newcomer int) RETURNS regclass
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     others int[] := ARRAY(
@@ -396,6 +398,7 @@ COMMENT ON FUNCTION _callhardening.choose_default_log(int) IS
 -- tables, and need none. For a restored log, the dump has it.
 CREATE FUNCTION _callhardening.follow_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     chosen regclass;
@@ -422,8 +425,11 @@ BEGIN
         IF NEW.is_of_changes THEN -- it is never the default, and has no consumer of its own
             RETURN NULL;
         END IF;
-        INSERT INTO _callhardening.consumers (consumer_id, log_id, name) VALUES (NEW.log_id, NEW.log_id, 'default');
-        INSERT INTO _callhardening.lanes SELECT NEW.log_id, lane FROM generate_series(0, NEW.lanes - 1) AS lane;
+        IF _callhardening.distribution(NEW.events) IS NULL THEN -- else its shards have consumers
+            INSERT INTO _callhardening.consumers (consumer_id, log_id, name)
+            VALUES (NEW.log_id, NEW.log_id, 'default');
+            INSERT INTO _callhardening.lanes SELECT NEW.log_id, lane FROM generate_series(0, NEW.lanes - 1) AS lane;
+        END IF;
         IF NEW.shard_id IS NOT NULL THEN -- the distributed log may be the default
             RETURN NULL;
         END IF;
@@ -732,6 +738,7 @@ COMMENT ON FUNCTION _callhardening.event_indexes() IS
 CREATE FUNCTION _callhardening.has_event_index(events regclass, keys name[]) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 SELECT EXISTS (
     SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
@@ -770,6 +777,7 @@ COMMENT ON FUNCTION _callhardening.require_valid_log_settings(text, jsonb, int) 
 CREATE FUNCTION _callhardening.bury_stamped_events(log int, events regclass) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
 SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane)
@@ -782,10 +790,26 @@ $$;
 COMMENT ON FUNCTION _callhardening.bury_stamped_events(int, regclass) IS
 'writes the events without a call of a newly registered log to call_dead_events';
 
+CREATE FUNCTION _callhardening.require_new_log(events regclass, calls regclass) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    PERFORM _callhardening.require_undistributed(events, 'become an event log'::text,
+        'Register the log in an ordinary schema. Then distribute the schema, and call attach_call_shards.'::text);
+    PERFORM _callhardening.require_undistributed(calls, 'get an event log'::text,
+        'Create the log in an ordinary schema. Then distribute the schema, and call attach_call_shards.'::text);
+    PERFORM _callhardening.require_no_shard(events, 'SELECT * FROM attach_call_shards(%L).'::text);
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_new_log(regclass, regclass) IS
+'refuses (0A000) to make a log of tables that Citus has distributed, or of a shard';
+
 CREATE FUNCTION @extschema@.register_call_event_log(events regclass, calls regclass, provider text DEFAULT 'dialpad',
         lanes int DEFAULT 64, shape jsonb DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     key_type text;
@@ -800,6 +824,7 @@ BEGIN
         RAISE null_value_not_allowed USING MESSAGE = 'events, calls, provider and lanes must not be NULL';
     END IF;
     PERFORM _callhardening.require_log_tables(events, calls);
+    PERFORM _callhardening.require_new_log(events, calls);
     PERFORM _callhardening.require_valid_log_settings(provider, shape, lanes);
     SELECT c.name INTO missing
     FROM unnest('{event_seq,event_lane,event_xid,call_id,payload}'::name[]) WITH ORDINALITY AS c (name, position)
@@ -847,6 +872,7 @@ another provider, and its call ids do not begin with their provider (harden_call
 - shape: where the bodies have each value (configure_call_event_log); with one, the provider may
   have any name
 Errors:
+- 0A000: Citus has distributed one of the tables, or it is a shard
 - 22004: an argument but shape is NULL
 - 22023: lanes out of range, events of this provider cannot be read, or a malformed shape
 - 42501: the caller is not the owner of both tables
@@ -897,6 +923,7 @@ COMMENT ON FUNCTION _callhardening.log_number(regclass) IS
 
 CREATE FUNCTION _callhardening.operated_log(log regclass) RETURNS int
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     number int := _callhardening.log_number(log);
@@ -917,6 +944,7 @@ COMMENT ON FUNCTION _callhardening.operated_log(regclass) IS
 
 CREATE FUNCTION _callhardening.move_default_log(number int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     former _callhardening.logs;
@@ -951,6 +979,7 @@ COMMENT ON FUNCTION _callhardening.are_ignored_events(text[], text[]) IS
 
 CREATE FUNCTION _callhardening.configure_shape(number int, shape jsonb) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     log _callhardening.logs;
@@ -980,6 +1009,7 @@ CREATE FUNCTION _callhardening.configure_consumer(number int, consumer name, max
         retry_cap interval, max_retrying int)
     RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 BEGIN
     UPDATE _callhardening.operated_consumers AS c SET
@@ -1021,15 +1051,39 @@ $$;
 COMMENT ON FUNCTION _callhardening.require_valid_limits(int, interval, interval, int) IS
 'a part of configure_call_event_log: refuses (22023) limits out of range; NULL is not looked at';
 
+-- A transaction that has notified cannot be prepared. Citus prepares each transaction with shards of several nodes.
+CREATE FUNCTION _callhardening.configured_log(log regclass, notify boolean) RETURNS int
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    number int := _callhardening.operated_log(log);
+    events regclass := (SELECT l.events FROM _callhardening.logs AS l WHERE l.log_id = number);
+BEGIN
+    PERFORM _callhardening.require_undistributed(events, 'be configured as one'::text,
+        format('Configure its shards, each on its node. SELECT * FROM attach_call_shards(%L) names them.', events));
+    IF notify AND _callhardening.shell_of(events) IS NOT NULL THEN
+        PERFORM _callhardening.raise_error('0A000', format('shard %s cannot notify', events),
+            detail => 'A transaction with shards of several nodes would fail at its commit.',
+            hint => 'Start a worker in the server (start_call_worker), or wait with wait_for_call_events.');
+    END IF;
+    RETURN number;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.configured_log(regclass, boolean) IS
+'a part of configure_call_event_log: operated_log, and it refuses (0A000) a log that Citus has distributed, and '
+'notifications for a shard';
+
 CREATE FUNCTION @extschema@.configure_call_event_log(log regclass DEFAULT NULL, max_attempts int DEFAULT NULL,
         retry_base interval DEFAULT NULL, retry_cap interval DEFAULT NULL, max_retrying int DEFAULT NULL,
         notify boolean DEFAULT NULL, is_default boolean DEFAULT NULL, ignored_event_types text[] DEFAULT NULL,
         ignored_members text[] DEFAULT NULL, shape jsonb DEFAULT NULL, consumer name DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
-    number int := _callhardening.operated_log(log);
+    number int := _callhardening.configured_log(log, notify);
     is_of_changes boolean := (SELECT l.is_of_changes FROM _callhardening.logs AS l WHERE l.log_id = number);
 BEGIN
     PERFORM _callhardening.require_valid_limits(max_attempts, retry_base, retry_cap, max_retrying);
@@ -1109,6 +1163,7 @@ leaves a setting as it is.
   (create_call_consumer), which keeps them when those of the log change; NULL or default: the
   settings of the log, for the default consumer and for all limits that a consumer does not have
 Errors:
+- 0A000: Citus has distributed the log, or notify is true for a shard
 - 22023: out of range, no such setting, a malformed shape with the place of the mistake, no
   shape for a provider without one, is_default is false for the default log, or another setting
   than a limit for a consumer

@@ -79,6 +79,7 @@ CREATE FUNCTION _callhardening.row_obstacles(calls regclass, settings _callharde
     LANGUAGE sql STABLE ROWS 4
     SET search_path = pg_catalog, pg_temp
     SET jit = off -- what it estimates for a few rows of the catalogs would cost seconds of compiling
+    SET citus.override_table_visibility = off
     AS $$
 WITH columns AS MATERIALIZED (
     SELECT * FROM _callhardening.columns_to_fill(calls, settings, carry)
@@ -238,11 +239,14 @@ COMMENT ON FUNCTION _callhardening.require_event_column(regclass, text, name, re
 CREATE FUNCTION _callhardening.require_event_table(events regclass) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     class pg_class;
 BEGIN
     PERFORM _callhardening.require_relation(events, 'events'::text);
+    PERFORM _callhardening.require_undistributed(events, 'be changed as an event log'::text,
+        format('SELECT citus_schema_undistribute(...) or undistribute_table(%L) first.', events));
     SELECT * INTO class FROM pg_class WHERE oid = events;
     IF class.relkind <> 'r' OR class.relispartition THEN
         PERFORM _callhardening.raise_error('42809', format('%s is not an ordinary table', events),
@@ -323,6 +327,7 @@ BEGIN
         PERFORM _callhardening.raise_error('22004', 'calls, payload_column, provider and lanes must not be NULL');
     END IF;
     PERFORM _callhardening.require_log_tables(events, calls);
+    PERFORM _callhardening.require_new_log(events, calls);
     IF EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = require_valid_event_settings.events) THEN
         PERFORM _callhardening.raise_error('55000', format('table %s is an event log already', events),
             hint => 'To change its settings, call unharden_call_events first.');
@@ -432,6 +437,7 @@ COMMENT ON FUNCTION _callhardening.warn_of_shared_keys(regclass, regclass, text)
 CREATE FUNCTION _callhardening.event_sequence(events regclass) RETURNS regclass
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 SELECT d.objid::regclass FROM pg_attribute a
 JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid
@@ -473,6 +479,7 @@ COMMENT ON FUNCTION _callhardening.has_event_columns(regclass) IS
 CREATE FUNCTION _callhardening.add_event_columns(events regclass, stamp_comment text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     wanted record;
@@ -527,6 +534,7 @@ COMMENT ON FUNCTION _callhardening.add_event_columns(regclass, text) IS
 CREATE FUNCTION _callhardening.free_relation_name(schema oid, relation name, suffix text) RETURNS name
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 -- Of a long name at most 40 bytes are left: what comes after them is not to be cut off.
 SELECT candidate FROM (
@@ -717,6 +725,7 @@ CREATE FUNCTION @extschema@.harden_call_events(events regclass, calls regclass, 
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     log int;
@@ -820,6 +829,7 @@ COMMENT ON FUNCTION _callhardening.event_triggers(regclass) IS 'the triggers of 
 CREATE FUNCTION _callhardening.warn_of_unprocessed_events(log _callhardening.logs) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     pending bigint;
@@ -846,6 +856,7 @@ COMMENT ON FUNCTION _callhardening.warn_of_unprocessed_events(_callhardening.log
 CREATE FUNCTION _callhardening.warn_of_dropped_consumers(log _callhardening.logs) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     consumer name;
@@ -872,6 +883,7 @@ COMMENT ON FUNCTION _callhardening.warn_of_dropped_consumers(_callhardening.logs
 CREATE FUNCTION @extschema@.unharden_call_events(events regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     log _callhardening.logs;

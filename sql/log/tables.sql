@@ -141,6 +141,7 @@ COMMENT ON FUNCTION _callhardening.create_event_table(name, name) IS
 
 CREATE FUNCTION _callhardening.require_free_names(schema name, names name[], advice text) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     taken name;
@@ -235,6 +236,7 @@ CREATE FUNCTION @extschema@.create_call_event_log(calls regclass, provider text,
         lanes int DEFAULT 64, shape jsonb DEFAULT NULL)
     RETURNS regclass
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     known text := _callhardening.require_provider(provider, shape);

@@ -272,6 +272,7 @@ COMMENT ON FUNCTION _callhardening.member_checks() IS
 CREATE FUNCTION _callhardening.overdue_events(log regclass, age interval) RETURNS timestamptz
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     received timestamptz;
@@ -318,7 +319,8 @@ $check$, 'each consumer of an event log has its lanes'),
         ORDER BY l.log_id)
     FROM _callhardening.logs AS l JOIN pg_class AS c ON c.oid = l.events AND c.relkind = 'r'
     CROSS JOIN LATERAL (SELECT _callhardening.stray_events(l.events, 9223372036854775807::bigint) AS strays,
-        _callhardening.unstamped_events(l.events) AS unstamped) AS n
+        _callhardening.unstamped_events(l.events) AS unstamped
+        WHERE _callhardening.distribution(l.events) IS NULL) AS n
     WHERE n.strays IS NULL OR n.strays + n.unstamped > 0
 $check$, 'workers look into the lane of each pending event'),
 ('sequences', $check$
@@ -332,7 +334,11 @@ $check$, 'workers look into the lane of each pending event'),
               AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'i'
           CROSS JOIN LATERAL _callhardening.query_as_owner(l.events,
               format('SELECT max(event_seq) FROM ONLY %s', l.events),
-              NULL::text[]) AS q (newest bigint)) AS n
+              NULL::text[]) AS q (newest bigint)
+          -- Each node of Citus has numbers of its own, and a shard has no sequence.
+          WHERE _callhardening.distribution(l.events) IS NULL
+              AND l.events NOT IN (SELECT h.relation FROM _callhardening.local_shards() AS h
+                  WHERE h.relation IS NOT NULL)) AS n
     WHERE n.newest > coalesce(pg_sequence_last_value(n.sequence), 0)
 $check$, 'none is behind the newest event of its log'),
 ('consumers', $check$
@@ -393,7 +399,7 @@ $check$, 'on, and claims is vacuumed by number of rows'),
     LEFT JOIN LATERAL (SELECT format('consumer %s has not had them, see call_consumers', c.consumer) AS advice
         FROM @extschema@.call_consumers AS c
         WHERE c.log = l.events AND c.holds_purges AND c.behind > interval '90 days' LIMIT 1) AS k ON true
-    WHERE o.received IS NOT NULL
+    WHERE o.received IS NOT NULL AND _callhardening.distribution(l.events) IS NULL
 $check$, 'no event is older than 90 days'),
 ('issues', $check$
     -- A file once full is as large when it is empty.
@@ -414,6 +420,7 @@ CREATE FUNCTION @extschema@.check_call_hardening() RETURNS TABLE (check_name tex
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET quote_all_identifiers = off -- types are compared by their names
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     item record;

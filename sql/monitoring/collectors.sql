@@ -125,6 +125,7 @@ CREATE FUNCTION _callhardening.worker_metrics()
     RETURNS TABLE (log text, consumer text, status text, launcher text, workers_running int, workers_kept int,
         worker_status_info int, worker_last_failure_timestamp_seconds numeric)
     LANGUAGE sql ROWS 4 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
+    SET citus.override_table_visibility = off
     AS $$
 SELECT w.log::text, w.consumer::text, w.status, w.launcher, w.running, coalesce(w.kept, 0), 1,
     extract(epoch FROM w.last_failed_at)
@@ -197,11 +198,15 @@ COMMENT ON FUNCTION _callhardening.issue_metrics() IS
 CREATE FUNCTION _callhardening.size_metrics()
     RETURNS TABLE (relation text, kind text, relation_bytes numeric)
     LANGUAGE sql ROWS 8 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
+    SET citus.override_table_visibility = off
     AS $$
-SELECT h.root::text, 'calls', sum(pg_total_relation_size(h.relation))
+-- The rows of a distributed table are in shards.
+SELECT h.root::text, 'calls', sum(CASE WHEN _callhardening.distribution(h.root) IS NULL
+    THEN pg_total_relation_size(h.relation) END)
 FROM _callhardening.hardened_tables() AS h GROUP BY h.root
 UNION ALL
-SELECT l.events::text, 'events', pg_total_relation_size(l.events) FROM _callhardening.logs AS l
+SELECT l.events::text, 'events', CASE WHEN _callhardening.distribution(l.events) IS NULL
+    THEN pg_total_relation_size(l.events) END FROM _callhardening.logs AS l
 UNION ALL
 SELECT '_callhardening', 'bookkeeping', sum(pg_total_relation_size(c.oid)) FROM pg_class AS c
 WHERE c.relnamespace = '_callhardening'::regnamespace AND c.relkind = 'r'
@@ -216,6 +221,7 @@ CREATE FUNCTION _callhardening.backfill_metrics()
         backfill_left_rows bigint, backfill_repaired_rows bigint, backfill_unwritten_rows bigint,
         backfill_locked_rows int)
     LANGUAGE sql ROWS 4 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
+    SET citus.override_table_visibility = off
     AS $$
 SELECT b.calls::text, b.part::text, b.state, 1, b.rows_done, b.rows_left, b.rows_repaired, b.rows_unwritten,
     b.rows_locked

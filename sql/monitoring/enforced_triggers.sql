@@ -41,6 +41,7 @@ CREATE FUNCTION _callhardening.hardened_tables()
     RETURNS TABLE (relation regclass, root regclass, settings text[], relkind "char", relispartition boolean)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 WITH RECURSIVE states AS MATERIALIZED (
     SELECT * FROM _callhardening.trigger_states() WHERE part IN ('validate', 'insert', 'update')

@@ -5,6 +5,7 @@ CREATE FUNCTION _callhardening.stray_event_gaps(events regclass)
     RETURNS TABLE (level text, gap text, detail text, advice text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     most CONSTANT bigint := 1000;
@@ -34,6 +35,7 @@ COMMENT ON FUNCTION _callhardening.stray_event_gaps(regclass) IS
 CREATE FUNCTION _callhardening.log_trigger_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 WITH states AS MATERIALIZED (
     SELECT * FROM _callhardening.trigger_states()
@@ -62,6 +64,8 @@ SELECT s.relation::regclass, 'gap', 'log_not_registered',
                'attach_call_event_log(%L, its calls table, state).', s.relation::regclass) ELSE '' END
 FROM states s WHERE s.part = 'stamp' AND NOT EXISTS (SELECT FROM logs l WHERE l.events = s.relation)
     AND NOT EXISTS (SELECT FROM _callhardening.detached_logs d WHERE d.events = s.relation AND d.state IS NOT NULL)
+    AND _callhardening.distribution(s.relation) IS NULL
+    AND s.relation NOT IN (SELECT h.relation FROM _callhardening.local_shards() AS h WHERE h.relation IS NOT NULL)
 UNION ALL
 SELECT l.events, 'gap', 'trigger_missing', format('the trigger %s is gone', p.name),
        CASE p.part
@@ -122,6 +126,7 @@ COMMENT ON FUNCTION _callhardening.log_trigger_gaps() IS
 CREATE FUNCTION _callhardening.log_table_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 WITH logs AS MATERIALIZED (
     SELECT l.*, c.relkind, c.relpersistence FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events
@@ -165,7 +170,8 @@ FROM logs l CROSS JOIN LATERAL (SELECT array_remove(e.keys || l.route_column, NU
 WHERE NOT _callhardening.has_event_index(l.events, k.keys)
 UNION ALL
 SELECT l.events, s.level, s.gap, s.detail, s.advice
-FROM logs l CROSS JOIN LATERAL _callhardening.stray_event_gaps(l.events) AS s WHERE l.relkind = 'r'
+FROM logs l CROSS JOIN LATERAL _callhardening.stray_event_gaps(l.events) AS s
+WHERE l.relkind = 'r' AND _callhardening.distribution(l.events) IS NULL
 $$;
 
 COMMENT ON FUNCTION _callhardening.log_table_gaps() IS
@@ -174,6 +180,7 @@ COMMENT ON FUNCTION _callhardening.log_table_gaps() IS
 CREATE FUNCTION _callhardening.log_column_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 WITH logs AS MATERIALIZED (
     SELECT l.*, c.relkind, c.relpersistence FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events
@@ -263,6 +270,7 @@ COMMENT ON FUNCTION _callhardening.shape_fault(jsonb) IS
 CREATE FUNCTION _callhardening.log_calls_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 WITH states AS MATERIALIZED (
     SELECT * FROM _callhardening.trigger_states()

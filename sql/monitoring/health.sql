@@ -8,6 +8,7 @@ COMMENT ON TYPE _callhardening.figure IS 'a row of call_health';
 CREATE FUNCTION _callhardening.table_extent(calls regclass, OUT pages bigint, OUT known_rows bigint)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 SELECT CAST(sum(pg_relation_size(c.oid)) / current_setting('block_size')::int AS bigint),
     CAST(sum(greatest(c.reltuples, 0)) AS bigint)
@@ -233,6 +234,7 @@ CREATE FUNCTION _callhardening.issues_health(calls regclass)
     RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 WITH recent AS (
     SELECT CASE WHEN i.kind LIKE 'refused%' THEN 'refused' WHEN i.kind LIKE 'unknown%' THEN 'unknown'
@@ -269,6 +271,7 @@ CREATE FUNCTION _callhardening.event_logs_health(calls regclass)
     RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 WITH logs AS MATERIALIZED (
     SELECT l.log_id, l.events, l.is_of_changes, cardinality(l.other_consumers) AS consumers
@@ -358,6 +361,24 @@ $$;
 COMMENT ON FUNCTION _callhardening.waiting_figure() IS
 'a figure of call_health: places for sessions that wait. value NULL: there is no shared memory';
 
+CREATE FUNCTION _callhardening.elsewhere_health(calls regclass) RETURNS SETOF _callhardening.figure
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT k.figure, NULL::numeric, k.unit, 'warning',
+    'not known here: each shard has figures of its own on its node: '
+        || coalesce((SELECT string_agg(format('call_health(%L) on %s:%s', s.shard, s.node, s.port), ', '
+               ORDER BY s.shard_id) FROM (SELECT * FROM _callhardening.shards_of(calls) LIMIT 4) AS s), 'it has none')
+FROM (VALUES ('refused_hour', 'issues'), ('refused_day', 'issues'), ('unknown_words_hour', 'issues'),
+    ('unknown_words_day', 'issues'), ('unusable_bodies_hour', 'issues'), ('unusable_bodies_day', 'issues'),
+    ('pending', 'events'), ('dead', 'events'), ('oldest_pending', 'seconds'), ('oldest_locked', 'seconds'),
+    ('oldest_snapshot', 'seconds'), ('consumer_behind', 'seconds'), ('missing_workers', 'workers'))
+    AS k (figure, unit)
+$$;
+
+COMMENT ON FUNCTION _callhardening.elsewhere_health(regclass) IS
+'the figures of call_health that a distributed table has only on the nodes of its shards: NULL, and where they are';
+
 CREATE FUNCTION @extschema@.call_health(calls regclass, exact boolean DEFAULT false)
     RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
     LANGUAGE plpgsql STABLE
@@ -372,8 +393,12 @@ BEGIN
             HINT = 'Harden it with harden_calls.';
     END IF;
     RETURN QUERY SELECT * FROM _callhardening.rows_health(calls, coalesce(exact, false));
-    RETURN QUERY SELECT * FROM _callhardening.issues_health(calls);
-    RETURN QUERY SELECT * FROM _callhardening.event_logs_health(calls);
+    IF _callhardening.distribution(calls) IS NULL THEN
+        RETURN QUERY SELECT * FROM _callhardening.issues_health(calls);
+        RETURN QUERY SELECT * FROM _callhardening.event_logs_health(calls);
+    ELSE
+        RETURN QUERY SELECT * FROM _callhardening.elsewhere_health(calls);
+    END IF;
     RETURN QUERY SELECT * FROM _callhardening.waiting_figure();
 END
 $$;
@@ -398,7 +423,8 @@ call_retrying_events, call_consumers, call_horizon and call_worker_status, and E
 functions in it.
 - exact: false: above 256 MB it reads a random 64 MB of the table and estimates; true: it reads
   all
-- value: in unit; NULL: not known, for example after a column of the settings was renamed
+- value: in unit; NULL: not known, for example after a column of the settings was renamed, or since
+  Citus has distributed the table: why names the shards and their nodes
 - level: ok, warning or critical
 - why: the figure in words, and its bounds for warning and critical
 Errors:

@@ -8,6 +8,7 @@ CREATE FUNCTION _callhardening.members()
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     SET quote_all_identifiers = off
+    SET citus.override_table_visibility = off
     AS $$
 SELECT 'function', p.oid::regprocedure::text,
     EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a

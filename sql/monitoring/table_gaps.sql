@@ -92,6 +92,7 @@ COMMENT ON FUNCTION _callhardening.table_trigger_gaps() IS
 CREATE FUNCTION _callhardening.change_trigger_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 WITH states AS MATERIALIZED (
     SELECT * FROM _callhardening.trigger_states() WHERE part = 'change'

@@ -26,6 +26,16 @@ COMMENT ON FUNCTION
 'the columns status and why of call_worker_status. fault: of launcher_state. is_known: the launcher knows the row. '
 'failure: what it has met';
 
+CREATE FUNCTION _callhardening.is_table(relation regclass) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+SELECT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = relation AND c.relkind = 'r')
+$$;
+
+COMMENT ON FUNCTION _callhardening.is_table(regclass) IS 'whether a relation is there, and is an ordinary table';
+
 CREATE VIEW @extschema@.call_worker_status AS
 SELECT l.events AS log, n.name AS consumer, s.status, r.running, k.workers AS kept,
     (SELECT a.rolname FROM pg_catalog.pg_roles a WHERE a.oid OPERATOR(pg_catalog.=) k.role) AS role,
@@ -36,8 +46,6 @@ SELECT l.events AS log, n.name AS consumer, s.status, r.running, k.workers AS ke
     CASE WHEN k.workers IS NOT NULL THEN t.failed_at END AS last_failed_at,
     CASE WHEN s.status OPERATOR(pg_catalog.=) 'waiting'::text THEN t.next_try END AS next_try
 FROM _callhardening.logs l
-JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) l.events::oid
-    AND c.relkind OPERATOR(pg_catalog.=) 'r'::"char"
 JOIN _callhardening.consumers n ON n.log_id OPERATOR(pg_catalog.=) l.log_id
 CROSS JOIN LATERAL (
     SELECT pg_catalog.count(*)::int AS running FROM @extschema@.call_worker_pids(l.events, n.name)) r
@@ -46,7 +54,8 @@ LEFT JOIN _callhardening.kept_workers k ON k.consumer_id OPERATOR(pg_catalog.=) 
 LEFT JOIN _callhardening.kept_worker_states() t ON t.consumer_id OPERATOR(pg_catalog.=) n.consumer_id
 CROSS JOIN LATERAL _callhardening.worker_status(k, r.running, f.fault, t.consumer_id IS NOT NULL, t.failure,
     l.system_identifier OPERATOR(pg_catalog.=) 0::bigint) s
-WHERE n.consumer_id OPERATOR(pg_catalog.=) l.log_id OR r.running OPERATOR(pg_catalog.>) 0 OR k.workers IS NOT NULL;
+WHERE _callhardening.is_table(l.events) AND (n.consumer_id OPERATOR(pg_catalog.=) l.log_id
+    OR r.running OPERATOR(pg_catalog.>) 0 OR k.workers IS NOT NULL);
 REVOKE ALL ON @extschema@.call_worker_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('process', 'call_worker_status', 'SELECT'), ('operate', 'call_worker_status', 'SELECT'),

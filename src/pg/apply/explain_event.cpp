@@ -372,7 +372,7 @@ CALLHARDENING_FUNCTION(explain_call_event)
         PG_RETURN_NULL();
     }
     SPI_connect();
-    find_event_log(fcinfo, log, &of);
+    find_any_event_log(fcinfo, log, &of);
     require_log_of_webhooks(of, "explain_call_event");
     open_calls_table(of, AccessShareLock, &table);
     if (given == nullptr)

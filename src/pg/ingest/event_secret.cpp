@@ -222,7 +222,7 @@ CALLHARDENING_FUNCTION(set_call_event_secret)
     if (PG_ARGISNULL(name_argument))
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("name must not be null")));
     SPI_connect();
-    find_event_log(fcinfo, log_argument, &log);
+    find_any_event_log(fcinfo, log_argument, &log);
     require_log_of_webhooks(log, "set_call_event_secret");
     require_log_owner(&log);
     const Scheme *scheme = scheme_of_log(&log);

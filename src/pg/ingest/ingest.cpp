@@ -291,7 +291,7 @@ void open_log(FunctionCallInfo fcinfo, EventLog *log)
     if (PG_ARGISNULL(body_argument))
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("payload must not be null")));
     SPI_connect();
-    find_event_log(fcinfo, log_argument, log);
+    find_any_event_log(fcinfo, log_argument, log);
     require_log_of_webhooks(*log, "ingest_call_event");
     refuse_unsigned_body(log);
 }

@@ -213,7 +213,7 @@ CALLHARDENING_FUNCTION(set_call_event_signature)
     EventLog log;
     const bool resets = PG_ARGISNULL(signature_argument);
     SPI_connect();
-    find_event_log(fcinfo, log_argument, &log);
+    find_any_event_log(fcinfo, log_argument, &log);
     require_log_of_webhooks(log, "set_call_event_signature");
     require_log_owner(&log);
     Jsonb *document = resets ? nullptr : PG_GETARG_JSONB_P(signature_argument);

@@ -103,7 +103,7 @@ CALLHARDENING_FUNCTION(ingest_signed_call_event)
     if (PG_ARGISNULL(body_argument))
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("body must not be null")));
     SPI_connect();
-    find_event_log(fcinfo, log_argument, &log);
+    find_any_event_log(fcinfo, log_argument, &log);
     require_log_of_webhooks(log, "ingest_signed_call_event");
     const std::string_view claims = open_body(&log, text_argument(fcinfo, body_argument));
     read_carry(log, PG_ARGISNULL(carry_argument) ? nullptr : PG_GETARG_JSONB_P(carry_argument), &carried);

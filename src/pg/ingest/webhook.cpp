@@ -191,7 +191,7 @@ void open_webhook(FunctionCallInfo fcinfo, EventLog *log, ReceivedWebhook *webho
     require_not_null(fcinfo, body_argument, "body");
     require_not_null(fcinfo, headers_argument, "headers");
     SPI_connect();
-    find_event_log(fcinfo, log_argument, log);
+    find_any_event_log(fcinfo, log_argument, log);
     require_log_of_webhooks(*log, "ingest_call_webhook");
     read_webhook(fcinfo, require_scheme(log), url_argument, GetCurrentTimestamp(), webhook);
 }

@@ -4,6 +4,7 @@
 #include "pg/base/text.hpp"
 #include "pg/base/time.hpp"
 #include "pg/base/warning.hpp"
+#include "pg/citus/distribution.hpp"
 #include "pg/log/event_log.hpp"
 #include "pg/log/snapshot.hpp"
 
@@ -414,6 +415,12 @@ bool find_event_log_of(Oid events, EventLog *log)
 
 void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
 {
+    find_any_event_log(fcinfo, log_argument, log);
+    refuse_distributed_log(log->events, log->events_name);
+}
+
+void find_any_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
+{
     if (PG_ARGISNULL(log_argument))
         find_default_event_log(log);
     else if (!find_event_log_of(PG_GETARG_OID(log_argument), log))
@@ -533,7 +540,7 @@ CALLHARDENING_FUNCTION(log_number)
     const MemoryContext context = CurrentMemoryContext;
     PG_TRY();
     {
-        find_event_log(fcinfo, 0, &log);
+        find_any_event_log(fcinfo, 0, &log);
     }
     PG_CATCH();
     {

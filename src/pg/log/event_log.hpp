@@ -95,7 +95,11 @@ struct EventInLane {
 
 // Finds the log named by `log`, or the default log; its strings live in the current memory context. Raises an
 // error if there is no such log, no log at all, or no default among several.
+// 0A000 if Citus has distributed the log: then its events are not here.
 void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log);
+
+// The same for what needs only the settings of a log, such as appending to it: Citus may have distributed it.
+void find_any_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log);
 
 // The log of this table; false if the table is no log.
 bool find_event_log_of(Oid events, EventLog *log);

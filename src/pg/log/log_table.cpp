@@ -2,6 +2,7 @@
 #include "pg/base/relation.hpp"
 #include "pg/base/time.hpp"
 #include "pg/base/versions.hpp"
+#include "pg/citus/distribution.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -202,6 +203,7 @@ void find_settings(const EventLog &log, Relation heap, LogTable *table)
 
 void open_readable_log(const EventLog &log, LogTable *table)
 {
+    refuse_distributed_log(log.events, log.events_name);
     Relation heap = open_table(log.events, AccessShareLock);
     if (RelationGetForm(heap)->relkind != RELKIND_RELATION)
         ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),

@@ -671,7 +671,7 @@ const char *name_for_workers(const EventLog &log)
 
 std::span<const EventLog> consumers_argument(FunctionCallInfo fcinfo, EventLog *log)
 {
-    find_event_log(fcinfo, 0, log);
+    find_any_event_log(fcinfo, 0, log); // its workers can still be stopped
     if (PG_ARGISNULL(1))
         return consumers_of(*log);
     choose_consumer(fcinfo, 1, log);

@@ -14,12 +14,13 @@ ORDER BY p.oid::regprocedure::text COLLATE "C";
 \pset footer on
 
 -- The functions that run as their owner, and those with the caller's search path
-SELECT p.oid::regprocedure AS function, prosecdef, proconfig
-FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+SELECT p.oid::regprocedure AS function, prosecdef, c.config AS proconfig
+FROM pg_proc p CROSS JOIN LATERAL array_remove(proconfig, 'citus.override_table_visibility=off') AS c (config)
+    JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid
 WHERE e.extname = 'callhardening' AND (prosecdef OR
     (prolang IN (SELECT oid FROM pg_language WHERE lanname IN ('sql', 'plpgsql'))
-        AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}'))
+        AND c.config IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}'))
 ORDER BY p.oid::regprocedure::text COLLATE "C";
 
 -- The rights of each task are on existing objects.

@@ -123,6 +123,9 @@ SELECT statement FROM (VALUES
     (30, 'SELECT ' || test.call('start_call_worker')),
     (31, 'SELECT ' || test.call('ingest_call_event(jsonb,regclass,text,text,jsonb)', '{"call_id": 8, "state": "ringing"}')),
     (31.1, 'wait for events'),
+    (31.15, 'SELECT _callhardening.shard_name(events, 1), _callhardening.known_rows(events), (SELECT pg_catalog.count(*) FROM
+        _callhardening.shards_of(events)), (SELECT pg_catalog.count(*) FROM _callhardening.elsewhere_health(calls))
+        FROM "has space".call_event_logs'),
     (31.2, 'SELECT log FROM "has space".call_event_waiters WHERE kind OPERATOR(pg_catalog.=) ''client'''),
     (32, 'wait'),
     (33, 'SELECT ' || test.call('stop_call_worker')),

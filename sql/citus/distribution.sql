@@ -1,0 +1,124 @@
+
+-- tables that Citus has distributed --------------------------------------------------------------
+--
+-- Citus is optional. Its catalogs are named in statements that are only run if Citus is there.
+
+CREATE FUNCTION _callhardening.has_citus() RETURNS boolean
+    LANGUAGE c STABLE
+    AS 'MODULE_PATHNAME', 'callhardening_has_citus';
+
+COMMENT ON FUNCTION _callhardening.has_citus() IS
+'whether this database has the extension citus, with its catalog pg_dist_partition';
+
+CREATE FUNCTION _callhardening.distribution(relation regclass) RETURNS text
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_distribution';
+
+COMMENT ON FUNCTION _callhardening.distribution(regclass) IS
+'how Citus keeps a table, if its rows are in shards: schema, hash, append, range, reference or local. NULL: it is an '
+'ordinary table, or a shard';
+
+CREATE FUNCTION _callhardening.shard_name(shell regclass, shard_id bigint) RETURNS text
+    LANGUAGE plpgsql STABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+DECLARE
+    name text;
+BEGIN
+    IF NOT _callhardening.has_citus() THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE 'SELECT pg_catalog.shard_name($1, $2)' INTO name USING shell, shard_id;
+    -- Citus leaves out this one schema.
+    RETURN (SELECT CASE n.nspname WHEN 'public' THEN 'public.' ELSE '' END || name
+            FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = shell);
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.shard_name(regclass, bigint) IS
+'the qualified name of a shard of a distributed table, for a statement; NULL: there is no such table, or '
+'no Citus';
+
+CREATE FUNCTION _callhardening.shards_of(relation regclass)
+    RETURNS TABLE (shard_id bigint, shard text, node text, port int, is_here boolean)
+    LANGUAGE plpgsql STABLE STRICT ROWS 32
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF _callhardening.distribution(relation) IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE 'SELECT s.shardid, _callhardening.shard_name(s.logicalrelid, s.shardid), n.nodename,
+            n.nodeport, p.groupid = g.groupid
+        FROM pg_catalog.pg_dist_shard AS s JOIN pg_catalog.pg_dist_placement AS p ON p.shardid = s.shardid
+        JOIN pg_catalog.pg_dist_node AS n ON n.groupid = p.groupid AND n.noderole = ''primary''
+        CROSS JOIN pg_catalog.pg_dist_local_group AS g
+        WHERE s.logicalrelid = $1 ORDER BY s.shardid, n.nodename, n.nodeport' USING relation;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.shards_of(regclass) IS
+'the shards of a table that Citus has distributed: their numbers, their qualified names, and their nodes. is_here: '
+'the shard is on this node';
+
+CREATE FUNCTION _callhardening.local_shards() RETURNS TABLE (relation regclass, shell regclass, shard_id bigint)
+    LANGUAGE plpgsql STABLE ROWS 32
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF _callhardening.has_citus() THEN
+        RETURN QUERY EXECUTE 'SELECT to_regclass(_callhardening.shard_name(s.logicalrelid, s.shardid)), s.logicalrelid,
+                s.shardid
+            FROM pg_catalog.pg_dist_shard AS s JOIN pg_catalog.pg_dist_placement AS p ON p.shardid = s.shardid
+            JOIN pg_catalog.pg_dist_local_group AS g ON g.groupid = p.groupid';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.local_shards() IS
+'the shards on this node: each with the distributed table it belongs to (shell). relation: NULL: it is missing here';
+
+CREATE FUNCTION _callhardening.shell_of(relation regclass) RETURNS regclass
+    LANGUAGE sql STABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT s.shell FROM _callhardening.local_shards() AS s WHERE s.relation = shell_of.relation
+$$;
+
+COMMENT ON FUNCTION _callhardening.shell_of(regclass) IS
+'the distributed table of a shard on this node; NULL: the table is no shard';
+
+CREATE FUNCTION _callhardening.require_undistributed(relation regclass, deed text, advice text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF _callhardening.distribution(relation) IS NOT NULL THEN
+        PERFORM _callhardening.raise_error('0A000',
+            format('table %s is distributed by Citus and cannot %s', relation, deed),
+            detail => 'Its rows are in shards.', hint => advice);
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_undistributed(regclass, text, text) IS
+'refuses (0A000) a table that Citus has distributed. deed: what it cannot, as in "be an event log"';
+
+CREATE FUNCTION _callhardening.require_no_shard(relation regclass, advice text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    shell regclass := _callhardening.shell_of(relation);
+BEGIN
+    IF shell IS NOT NULL THEN
+        PERFORM _callhardening.raise_error('0A000',
+            format('table %s is a shard of the distributed table %s', relation, shell),
+            detail => 'Citus makes all shards alike.', hint => format(advice, shell));
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_no_shard(regclass, text) IS
+'refuses (0A000) a shard. advice: a hint, with %L in the place of the distributed table';
