@@ -346,12 +346,13 @@ Errors:
 -- It comes from the outside: each member is looked at before a value is used.
 
 CREATE FUNCTION _callhardening.state_rules()
-    RETURNS TABLE (part text, member text, kind text, is_optional boolean, low bigint, high bigint)
+    RETURNS TABLE (part text, member text, is_optional boolean, type text, pattern text, kind text, low bigint,
+        high bigint)
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-VALUES
-    ('state', 'id', 'uuid', false, 0::bigint, 0::bigint),
+WITH rules (part, member, form, is_optional, low, high) AS (VALUES
+    ('state', 'id', 'uuid', false, 0, 0),
     ('state', 'key_type', 'text', false, 1, 100),
     ('state', 'is_existing', 'boolean', false, 0, 0),
     ('state', 'settings', 'object', false, 0, 0),
@@ -394,8 +395,8 @@ VALUES
     ('lane', 'record', 'object', true, 0, 0),
     ('record', 'record_no', 'integer', false, 1, 1152921504606846976),
     ('record', 'state', 'record_state', false, 0, 0),
-    ('record', 'done_snapshot', 'snapshot', false, 0, 0),
-    ('record', 'window_snapshot', 'snapshot', true, 0, 0),
+    ('record', 'done_snapshot', 'snapshot', false, 0, 9223372036854775807),
+    ('record', 'window_snapshot', 'snapshot', true, 0, 9223372036854775807),
     ('record', 'read_xid', 'id', true, 0, 9223372036854775807),
     ('record', 'read_seq', 'integer', true, 0, 9223372036854775807),
     ('record', 'redelivered_to_xid', 'id', true, 0, 9223372036854775807),
@@ -432,37 +433,26 @@ VALUES
     ('attempt', 'worker', 'text', true, 0, 1000),
     ('attempt', 'sqlstate', 'text', true, 5, 5),
     ('attempt', 'error', 'text', true, 0, 2000)
+), forms (form, type, pattern, kind) AS (VALUES
+    ('boolean', 'boolean', NULL, 'any'),
+    ('object', 'object', NULL, 'any'),
+    ('array', 'array', NULL, 'elements'),
+    ('texts', 'array', NULL, 'texts'),
+    ('ids', 'array', NULL, 'numbers'),
+    ('text', 'string', NULL, 'bytes'),
+    ('integer', 'number', '^-?[0-9]{1,19}$', 'number'),
+    ('id', 'string', '^-?[0-9]{1,19}$', 'number'),
+    ('uuid', 'string', '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$', 'any'),
+    ('snapshot', 'string', '^[0-9]{1,19}:[0-9]{1,19}:([0-9]{1,19}(,[0-9]{1,19})*)?$', 'snapshot'),
+    ('record_state', 'string', '^(claimed|renewed|completed|released|moved)$', 'any')
+)
+SELECT r.part, r.member, r.is_optional, f.type, f.pattern, f.kind, r.low, r.high
+FROM rules AS r JOIN forms AS f USING (form)
 $$;
 
 COMMENT ON FUNCTION _callhardening.state_rules() IS
-'the members of a state. low and high: of a number, of the bytes of a text, of the elements of an array';
-
-CREATE FUNCTION _callhardening.is_state_value(value jsonb, kind text, low bigint, high bigint) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-SELECT CASE kind
-    WHEN 'boolean' THEN jsonb_typeof(value) = 'boolean'
-    WHEN 'object' THEN jsonb_typeof(value) = 'object'
-    WHEN 'array' THEN jsonb_typeof(value) = 'array' AND jsonb_array_length(value) BETWEEN low AND high
-    WHEN 'integer' THEN jsonb_typeof(value) = 'number' AND value::text ~ '^-?[0-9]{1,19}$'
-        AND value::numeric BETWEEN low AND high
-    WHEN 'id' THEN jsonb_typeof(value) = 'string' AND value #>> '{}' ~ '^-?[0-9]{1,19}$'
-        AND (value #>> '{}')::numeric BETWEEN low AND high
-    WHEN 'text' THEN jsonb_typeof(value) = 'string' AND octet_length(value #>> '{}') BETWEEN low AND high
-    WHEN 'uuid' THEN jsonb_typeof(value) = 'string' AND value #>> '{}' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-    WHEN 'snapshot' THEN jsonb_typeof(value) = 'string'
-        AND value #>> '{}' ~ '^[0-9]{1,19}:[0-9]{1,19}:([0-9]{1,19}(,[0-9]{1,19})*)?$'
-    WHEN 'record_state' THEN value #>> '{}' IN ('claimed', 'renewed', 'completed', 'released', 'moved')
-    WHEN 'texts' THEN jsonb_typeof(value) = 'array' AND NOT EXISTS (SELECT FROM jsonb_array_elements(value) AS e
-        WHERE NOT _callhardening.is_state_value(e, 'text', low, high))
-    WHEN 'ids' THEN jsonb_typeof(value) = 'array' AND NOT EXISTS (SELECT FROM jsonb_array_elements(value) AS e
-        WHERE NOT _callhardening.is_state_value(e, 'id', low, high))
-    END
-$$;
-
-COMMENT ON FUNCTION _callhardening.is_state_value(jsonb, text, bigint, bigint) IS
-'whether a value of a state is as state_rules has it. Never raises an error';
+'the members of a state. type: of JSON. low and high: of a number, of the bytes of a text, of the elements of an '
+'array, as kind says';
 
 CREATE FUNCTION _callhardening.state_parts(state jsonb) RETURNS TABLE (part text, value jsonb)
     LANGUAGE sql IMMUTABLE
@@ -492,8 +482,25 @@ SELECT coalesce(
      FROM _callhardening.state_parts(state) AS p WHERE jsonb_typeof(p.value) IS DISTINCT FROM 'object' LIMIT 1),
     (SELECT format('The member "%s" of a part "%s" is missing, or has another type or range.', r.member, r.part)
      FROM _callhardening.state_parts(state) AS p JOIN _callhardening.state_rules() AS r ON r.part = p.part
-     WHERE NOT CASE WHEN coalesce(p.value -> r.member, 'null') = 'null' THEN r.is_optional
-         ELSE _callhardening.is_state_value(p.value -> r.member, r.kind, r.low, r.high) END LIMIT 1),
+     CROSS JOIN LATERAL (VALUES (p.value -> r.member, p.value ->> r.member, jsonb_typeof(p.value -> r.member)))
+         AS m (value, text, type)
+     -- Without a function for one value: it would take most of the time.
+     WHERE NOT CASE WHEN coalesce(m.type, 'null') = 'null' THEN r.is_optional
+         WHEN m.type <> r.type THEN false
+         WHEN r.pattern IS NOT NULL AND m.text !~ r.pattern THEN false
+         ELSE CASE r.kind
+             WHEN 'number' THEN m.text::numeric BETWEEN r.low AND r.high
+             WHEN 'bytes' THEN octet_length(m.text) BETWEEN r.low AND r.high
+             WHEN 'elements' THEN jsonb_array_length(m.value) BETWEEN r.low AND r.high
+             WHEN 'snapshot' THEN (SELECT max(n::numeric) FROM regexp_split_to_table(rtrim(m.text, ':'), '[:,]') AS n)
+                 <= r.high
+             WHEN 'texts' THEN NOT EXISTS (SELECT FROM jsonb_array_elements(m.value) AS e
+                 WHERE jsonb_typeof(e) <> 'string' OR octet_length(e #>> '{}') NOT BETWEEN r.low AND r.high)
+             WHEN 'numbers' THEN NOT EXISTS (SELECT FROM jsonb_array_elements(m.value) AS e
+                 WHERE NOT CASE WHEN e #>> '{}' ~ '^[0-9]{1,19}$' THEN (e #>> '{}')::numeric BETWEEN r.low AND r.high
+                     ELSE false END)
+             ELSE true END END
+     LIMIT 1),
     (SELECT format('The member "%s" of the settings must be a multiple of "lanes".', 'first_lane')
      WHERE (state #>> '{settings,first_lane}')::bigint % (state #>> '{settings,lanes}')::bigint <> 0),
     (SELECT 'The consumer "default" is missing, or two consumers have one name.'
@@ -532,7 +539,7 @@ DECLARE
     fault text;
 BEGIN
     IF jsonb_typeof(state) <> 'object'
-        OR NOT coalesce(_callhardening.is_state_value(state -> 'format', 'integer'::text, 1, 1000000), false) THEN
+        OR jsonb_typeof(state -> 'format') IS DISTINCT FROM 'number' OR state ->> 'format' !~ '^[0-9]{1,9}$' THEN
         PERFORM _callhardening.raise_invalid_state('It has no member "format".'::text);
     ELSIF state ->> 'format' <> '1' THEN
         PERFORM _callhardening.raise_error('22023', format('the state has format %s', state ->> 'format'),
@@ -622,6 +629,9 @@ BEGIN
             WHERE c.consumer_id = number;
         ELSE
             number := nextval('_callhardening.logs_log_id_seq');
+            IF number > 16383 THEN -- claim ids have room for so many
+                PERFORM _callhardening.raise_error('2200H', 'the numbers of event logs and consumers are used up');
+            END IF;
             others := others || number;
             INSERT INTO _callhardening.consumers
             SELECT number, log.log_id, c.* FROM jsonb_to_record(consumer) AS c (name name, created_at timestamptz,
@@ -630,7 +640,9 @@ BEGIN
         PERFORM _callhardening.write_consumer_state(number, consumer);
     END LOOP;
     UPDATE _callhardening.logs AS l SET other_consumers = others WHERE l.log_id = log.log_id;
-EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+EXCEPTION WHEN sequence_generator_limit_exceeded THEN
+    RAISE;
+WHEN data_exception OR integrity_constraint_violation THEN
     PERFORM _callhardening.raise_invalid_state('A value is not valid as a time, an interval, a snapshot or a limit, '
         'or two rows have one key.'::text);
 END
@@ -667,6 +679,9 @@ BEGIN
     DELETE FROM _callhardening.detached_logs AS d WHERE d.events = log.events;
     IF NEW.state IS NOT NULL THEN
         PERFORM _callhardening.require_valid_state(NEW.state);
+        IF (NEW.state #>> '{settings,lanes}')::int <> log.lanes THEN
+            PERFORM _callhardening.raise_invalid_state('The log has another number of lanes.'::text);
+        END IF;
         DELETE FROM _callhardening.lanes AS l WHERE l.consumer_id = log.log_id;
         PERFORM _callhardening.write_log_state(log, NEW.state);
         INSERT INTO _callhardening.detached_logs (events, sequence, state_id)
@@ -936,11 +951,16 @@ DECLARE
     log _callhardening.logs;
     key_type text := _callhardening.call_key_type(calls);
 BEGIN
-    PERFORM _callhardening.require_valid_state(state);
     IF key_type <> state ->> 'key_type' THEN
         PERFORM _callhardening.raise_error('55000', format('the call id of table %s has type %s', calls, key_type),
             detail => format('The events have lanes for type %s.', state ->> 'key_type'),
             hint => 'Name a calls table like that of the other place. Or attach the log without a state.');
+    END IF;
+    -- Each place takes fresh lanes, and workers look at so many numbers (most_lane_numbers in adopt.cpp).
+    IF (state #>> '{settings,first_lane}')::int + 3 * (state #>> '{settings,lanes}')::int > 65536 THEN
+        PERFORM _callhardening.raise_error('54000', 'the numbers of the log''s lanes are used up',
+            hint => format('SELECT register_call_event_log(%L, %L, ...) begins anew. All events are processed once '
+                'more.', events, calls));
     END IF;
     SELECT s.provider, s.lanes, s.payload_column, s.event_type_column, s.received_at_column, s.processed_at_column,
         s.carry, s.route_column
@@ -961,8 +981,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.settings_of_state(regclass, regclass, jsonb) IS
-'a part of attach_call_event_log: the settings of a log in its state. Errors: 22023 no valid state, 55000 the calls '
-'table has another type of key';
+'a part of attach_call_event_log: the settings of a log in its valid state. Errors: 54000 no lanes are left, 55000 '
+'the calls table has another type of key, or event_seq no sequence';
 
 CREATE FUNCTION _callhardening.require_attachable_log(events regclass, calls regclass, log _callhardening.logs)
     RETURNS void
@@ -1080,6 +1100,9 @@ BEGIN
     PERFORM _callhardening.require_read_committed('an event log cannot be attached'::text);
     PERFORM _callhardening.require_event_table(events);
     PERFORM _callhardening.require_calls_table(calls);
+    IF state IS NOT NULL THEN -- a long state is read before the lock
+        PERFORM _callhardening.require_valid_state(state);
+    END IF;
     -- Waits for the writers: afterwards each event of the time without a log is here.
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', events);
     IF _callhardening.is_attached(events, state) THEN

@@ -79,7 +79,7 @@ rebuild() { make_in "$WORK/src" -s "-j$(nproc)" "${BUILD_OPTIONS[@]}" install >"
 # time, so that make does not build them again.
 apply() {
     local file
-    for file in "$WORK"/src/src/*/*/*.[ch]pp; do
+    for file in "$WORK"/src/src/*/*/*.[ch]pp "$WORK"/src/sql/*/*.sql; do
         sed -E "$1" "$file" >"$WORK/mutated"
         if ! cmp -s "$file" "$WORK/mutated"; then
             cp "$file" "$file.original"
@@ -199,5 +199,16 @@ mutant register-late 'not ok .*no wake-up of a worker is lost' \
 mutant register-late-client 'not ok .*no wake-up of a client is lost' \
     '/^void look_for_event/,/^\}/{s/^( *)start_waiting\(.*;/\1;/
     s/^( *look->found = .*)/\1\n    start_waiting({log.log_id, log.consumer_id, WaiterKind::client});/}'
+
+TEST=log/detach
+try_unchanged
+# The state is read while workers are in the middle of their batches.
+mutant detach-lanes 'was applied [0-9]+ times|is dead and was applied' \
+    's/ORDER BY l\.consumer_id, l\.lane FOR UPDATE/ORDER BY l.consumer_id, l.lane/'
+# An event that comes while its table is no log gets a transaction id of this server. Positions of another one settle it.
+mutant detach-mark 'was lost' \
+    's/return stamper->log\.log_id == 0 \? stamper->restore_mark/return stamper == nullptr ? stamper->restore_mark/'
+# Such events keep their marks. Positions settle the same marks of the next time.
+mutant detach-stamps 'was lost' 's/PERFORM _callhardening\.stamp_unregistered_events\(log, state\);//'
 
 FINISHED=yes
