@@ -893,6 +893,7 @@ COMMENT ON FUNCTION _callhardening.require_log_of_webhooks(_callhardening.logs) 
 CREATE FUNCTION _callhardening.kept_state(events regclass) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     kept jsonb := (SELECT d.state FROM _callhardening.my_detached_logs AS d WHERE d.events = kept_state.events);
@@ -911,6 +912,8 @@ COMMENT ON FUNCTION _callhardening.kept_state(regclass) IS
 CREATE FUNCTION @extschema@.detach_call_event_log(log regclass) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    SET citus.enable_manual_changes_to_shards = on
     AS $$
 DECLARE
     settings _callhardening.logs;
@@ -1457,6 +1460,7 @@ COMMENT ON FUNCTION _callhardening.stamp_unregistered_events(_callhardening.logs
 CREATE FUNCTION _callhardening.bury_unregistered_events(log _callhardening.logs) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
 SELECT log.log_id, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane)
@@ -1474,6 +1478,7 @@ COMMENT ON FUNCTION _callhardening.bury_unregistered_events(_callhardening.logs)
 CREATE FUNCTION _callhardening.move_event_sequence(events regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     sequence oid := (SELECT d.objid FROM pg_attribute AS a JOIN pg_depend AS d
@@ -1650,6 +1655,7 @@ COMMENT ON FUNCTION _callhardening.renew_event_triggers(regclass, text[]) IS
 CREATE FUNCTION _callhardening.is_attached(events regclass, state jsonb) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = is_attached.events) THEN
@@ -1704,6 +1710,8 @@ CREATE FUNCTION @extschema@.attach_call_event_log(events regclass, calls regclas
     RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    SET citus.enable_manual_changes_to_shards = on
     AS $$
 DECLARE
     log _callhardening.logs;
@@ -1772,149 +1780,6 @@ Errors:
 - 55000: calls is not hardened, takes no event, or has another type of call id; the log has not
   its indexes; it is attached without this state; or neither a state nor triggers tell its
   settings';
-
-CREATE OR REPLACE FUNCTION _callhardening.log_trigger_gaps() RETURNS SETOF _callhardening.gap
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-WITH states AS MATERIALIZED (
-    SELECT * FROM _callhardening.trigger_states()
-), logs AS MATERIALIZED (
-    SELECT l.*, c.relkind, c.relpersistence FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events
-)
-SELECT d.events, 'gap', 'log_detached',
-       format('the log was detached at %s: no worker finds its events', date_trunc('second', d.detached_at)),
-       format('If it was not taken elsewhere, attach_call_event_log(%L, its calls table) goes on. If it was, copy the '
-           'events that came since, then drop the table, or call unharden_call_events(%L).', d.events, d.events)
-FROM _callhardening.detached_logs d JOIN pg_class c ON c.oid = d.events
-WHERE d.state IS NOT NULL AND EXISTS (SELECT FROM states s WHERE s.relation = d.events AND s.part = 'stamp')
-    AND NOT EXISTS (SELECT FROM logs l WHERE l.events = d.events)
-UNION ALL
--- A schema restored without data has the triggers, but no rows in call_event_logs.
-SELECT s.relation::regclass, 'gap', 'log_not_registered',
-       format('the table has the trigger %I, but no row in call_event_logs: no worker finds its events',
-           s.trigger_name),
-       'Restore the data of call_event_logs too, or call ' || CASE
-           WHEN s.arguments[2] = 'call_changes' THEN 'create_call_changes for its calls table.'
-           WHEN cardinality(s.arguments) = 5
-               THEN format('unharden_call_events(%L), and harden_call_events again.', s.relation::regclass)
-           ELSE format('register_call_event_log(%L, its calls table, %L, %s).', s.relation::regclass, s.arguments[2],
-               s.arguments[3]) END
-           || CASE WHEN s.arguments[2] <> 'call_changes' THEN format(' If it was detached in another place: '
-               'attach_call_event_log(%L, its calls table, state).', s.relation::regclass) ELSE '' END
-FROM states s WHERE s.part = 'stamp' AND NOT EXISTS (SELECT FROM logs l WHERE l.events = s.relation)
-    AND NOT EXISTS (SELECT FROM _callhardening.detached_logs d WHERE d.events = s.relation AND d.state IS NOT NULL)
-UNION ALL
-SELECT l.events, 'gap', 'trigger_missing', format('the trigger %s is gone', p.name),
-       CASE p.part
-           WHEN 'stamp' THEN 'Rows cannot be inserted, or no worker finds them: create the trigger as '
-           'register_call_event_log does.'
-                   WHEN 'keep' THEN 'No worker finds an event after a subscription has updated it: create the '
-                           'trigger as register_call_event_log does.'
-                   ELSE 'Events without a call are not found in call_dead_events: create the trigger as '
-                       'register_call_event_log does.' END
-FROM logs l CROSS JOIN (VALUES ('stamp', 'stamp_call_event'), ('bury', 'bury_call_event'),
-    ('keep', 'keep_call_event_stamp'))
-    AS p (part, name)
-WHERE NOT EXISTS (SELECT FROM states s WHERE s.relation = l.events AND s.part = p.part)
-UNION ALL
-SELECT l.events, 'gap', 'trigger_altered',
-       format('the trigger %I is not as register_call_event_log has created it: it has another event, condition or '
-       'number of arguments', s.trigger_name),
-       'Drop it, and create it as register_call_event_log does.'
-FROM logs l JOIN states s ON s.relation = l.events AND s.part IN ('stamp', 'bury') WHERE NOT s.is_as_created
-UNION ALL
-SELECT l.events, 'gap', 'settings_differ',
-       format('the trigger %I has %s lanes and provider %s, call_event_logs has %s and %s', s.trigger_name,
-           s.arguments[3], s.arguments[2], l.lanes, l.provider),
-       'Drop it, and create it as register_call_event_log does.'
-FROM logs l JOIN states s ON s.relation = l.events AND s.part = 'stamp'
-WHERE s.is_as_created AND s.arguments[2:3] <> ARRAY[l.provider, l.lanes::text]
-UNION ALL
-SELECT l.events, 'gap', 'settings_differ',
-       format('the trigger %I gives events a key of %s, the key of %s is %s', s.trigger_name, s.arguments[4], l.calls,
-           k.type),
-       'Call unharden_call_events, and make the log again.'
-FROM logs l JOIN states s ON s.relation = l.events AND s.part = 'stamp' AND s.is_as_created AND NOT l.is_of_changes
-JOIN states c ON c.relation = l.calls AND c.part = 'validate' AND c.is_as_created
-JOIN pg_attribute a ON a.attrelid = l.calls AND a.attname = c.arguments[1]
-CROSS JOIN LATERAL (VALUES (CASE WHEN c.arguments[7] = '*' THEN 'provider:' ELSE '' END
-    || format_type(_callhardening.base_type(a.atttypid), NULL))) AS k (type)
--- With quote_all_identifiers a session writes "text" with its quotes.
-WHERE replace(s.arguments[4], '"', '') <> replace(k.type, '"', '')
-UNION ALL
-SELECT l.events, 'gap', 'trigger_not_always',
-       format('a subscription writes to this log, and the trigger %I does not fire for it: workers refuse the log',
-           s.trigger_name),
-       format('ALTER TABLE %s ENABLE %s TRIGGER %I. Earlier events have the stamps of the publisher: copy them '
-           'again.',
-           l.events, CASE s.part WHEN 'keep' THEN 'REPLICA' ELSE 'ALWAYS' END, s.trigger_name)
-FROM logs l JOIN states s ON s.relation = l.events AND s.part IN ('stamp', 'bury', 'keep') AND s.state = 'O'
-WHERE EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = l.events)
-UNION ALL
-SELECT l.events, 'note', 'subscription',
-       'a subscription writes to this log: its deletes also take events not yet processed here',
-       'Let the publication publish inserts only: ALTER PUBLICATION ... SET (publish = ''insert'').'
-FROM logs l WHERE EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = l.events)
-$$;
-
-COMMENT ON COLUMN @extschema@.call_enforcement.gap IS
-'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, '
-'policy_missing, rule, '
-'partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, '
-'unique_key_deferrable, key_unfit, column_missing, column_type, replica_role; of calls tables with a log also '
-'column_not_filled, unique_not_filled, partition_missing; of event logs also log_missing, log_detached, '
-'log_not_registered, table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, '
-'calls_column_missing, carried_column_missing, carried_column_type, sequence_missing, shape_unusable, '
-'events_outside_lanes, trigger_not_always; notes: later_trigger, subscription, row_security, column_not_null, '
-'column_short, carried_column_null, call_ids_shared, not_read, default_log, no_default_log, payload_index_missing; '
-'none';
-
-CREATE OR REPLACE FUNCTION _callhardening.follow_log() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    AS $$
-DECLARE
-    chosen regclass;
-    gone int[];
-BEGIN
-    IF TG_OP = 'DELETE' THEN
-        gone := OLD.log_id || ARRAY(SELECT c.consumer_id FROM _callhardening.consumers AS c
-            WHERE c.log_id = OLD.log_id);
-        DELETE FROM _callhardening.consumers WHERE log_id = OLD.log_id;
-        DELETE FROM _callhardening.lanes WHERE consumer_id = ANY (gone);
-        DELETE FROM _callhardening.claims WHERE consumer_id = ANY (gone);
-        DELETE FROM _callhardening.retrying_events WHERE consumer_id = ANY (gone);
-        DELETE FROM _callhardening.dead_events WHERE consumer_id = ANY (gone);
-        PERFORM _callhardening.drop_counts(OLD.events, gone);
-        DELETE FROM _callhardening.purges WHERE log_id = ANY (gone);
-        DELETE FROM _callhardening.purge_leftovers WHERE log_id = OLD.log_id;
-        PERFORM _callhardening.forget_workers_of(gone);
-        PERFORM _callhardening.choose_default_log(NULL::int);
-    ELSIF NEW.system_identifier <> 0 THEN
-        -- A DROP in REPEATABLE READ does not see the row of a log made after its snapshot.
-        DELETE FROM _callhardening.logs AS l
-        WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = l.events);
-        DELETE FROM _callhardening.detached_logs AS d WHERE d.events = NEW.events; -- its state is of before
-        IF NEW.is_of_changes THEN -- it is never the default, and has no consumer of its own
-            RETURN NULL;
-        END IF;
-        INSERT INTO _callhardening.consumers (consumer_id, log_id, name) VALUES (NEW.log_id, NEW.log_id, 'default');
-        INSERT INTO _callhardening.lanes SELECT NEW.log_id, lane FROM generate_series(0, NEW.lanes - 1) AS lane;
-        IF NEW.shard_id IS NOT NULL THEN -- the distributed log may be the default
-            RETURN NULL;
-        END IF;
-        chosen := _callhardening.choose_default_log(NEW.log_id);
-        IF chosen IS DISTINCT FROM NEW.events THEN
-            PERFORM _callhardening.report('NOTICE', format('event log %s is not the default', NEW.events),
-                detail => coalesce('Functions called without a log use ' || chosen::text || '.',
-                    'None of the event logs is: functions called without a log fail.'),
-                hint => format('To make it the default: SELECT configure_call_event_log(%L, is_default => true).',
-                    NEW.events));
-        END IF;
-    END IF;
-    RETURN NULL;
-END
-$$;
 
 CREATE OR REPLACE FUNCTION _callhardening.forget_dropped_call_event_logs() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -2964,80 +2829,6 @@ CROSS JOIN LATERAL _callhardening.worker_status(k, r.running, f.fault, t.consume
     l.system_identifier OPERATOR(pg_catalog.=) 0::bigint) s
 WHERE _callhardening.is_table(l.events) AND (n.consumer_id OPERATOR(pg_catalog.=) l.log_id
     OR r.running OPERATOR(pg_catalog.>) 0 OR k.workers IS NOT NULL);
-
--- Citus: log/detach ---------------------------------------------------------------------------
-
-CREATE OR REPLACE FUNCTION @extschema@.detach_call_event_log(log regclass) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-    SET citus.override_table_visibility = off
-    SET citus.enable_manual_changes_to_shards = on
-    AS $$
-DECLARE
-    settings _callhardening.logs;
-    state jsonb;
-BEGIN
-    PERFORM _callhardening.require_read_committed('an event log cannot be detached'::text);
-    PERFORM _callhardening.require_relation(log, 'log'::text);
-    PERFORM _callhardening.require_table_owner(log);
-    -- Another session that detaches or attaches it waits here. Writers do not.
-    EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', log);
-    SELECT * INTO settings FROM _callhardening.logs AS l WHERE l.events = log;
-    IF NOT FOUND THEN
-        RETURN _callhardening.kept_state(log);
-    END IF;
-    PERFORM _callhardening.require_log_of_webhooks(settings);
-    PERFORM _callhardening.adopt_log(log, false);
-    UPDATE _callhardening.detachable_logs AS l SET state = jsonb_build_object(
-        'marks', _callhardening.known_marks(settings), 'last_seq', _callhardening.last_event(log))
-    WHERE l.log_id = settings.log_id RETURNING l.state INTO state;
-    IF NOT FOUND THEN
-        PERFORM _callhardening.require_table_owner(settings.calls);
-        RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', settings.calls);
-    END IF;
-    RETURN state;
-END
-$$;
-
-CREATE OR REPLACE FUNCTION @extschema@.attach_call_event_log(events regclass, calls regclass, state jsonb DEFAULT NULL)
-    RETURNS text
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-    SET citus.override_table_visibility = off
-    SET citus.enable_manual_changes_to_shards = on
-    AS $$
-DECLARE
-    log _callhardening.logs;
-    present jsonb;
-    signature jsonb;
-BEGIN
-    PERFORM _callhardening.require_read_committed('an event log cannot be attached'::text);
-    PERFORM _callhardening.require_event_table(events);
-    PERFORM _callhardening.require_calls_table(calls);
-    -- Waits for the writers: afterwards each event of the time without a log is here.
-    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', events);
-    IF _callhardening.is_attached(events, state) THEN
-        RETURN 'was attached';
-    END IF;
-    present := coalesce(state,
-        (SELECT d.state FROM _callhardening.my_detached_logs AS d WHERE d.events = attach_call_event_log.events));
-    log := CASE WHEN present IS NULL THEN _callhardening.settings_of_triggers(events)
-        ELSE _callhardening.settings_of_state(events, calls, present) END;
-    PERFORM _callhardening.require_attachable_log(events, calls, log);
-    PERFORM _callhardening.add_merge_columns(calls);
-    PERFORM _callhardening.renew_event_triggers(events, ARRAY[log.payload_column, log.provider, log.lanes::text,
-        _callhardening.lock_call_key(calls)] || CASE WHEN log.sequence IS NOT NULL THEN '{existing}'::text[] END);
-    -- The trigger takes a missing identifier for this cluster's.
-    INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, payload_column, event_type_column,
-        received_at_column, processed_at_column, carry, sequence, shape, route_column)
-    VALUES (events, calls, log.provider, log.lanes, log.payload_column, log.event_type_column,
-        log.received_at_column, log.processed_at_column, log.carry, log.sequence, log.shape, log.route_column);
-    UPDATE _callhardening.attachable_logs AS l SET state = _callhardening.state_of_table(events, present)
-    WHERE l.log_id = (SELECT m.log_id FROM _callhardening.my_logs AS m WHERE m.events = attach_call_event_log.events);
-    PERFORM _callhardening.finish_attaching(events, present);
-    RETURN CASE WHEN present IS NULL THEN 'adopted' ELSE 'attached' END;
-END
-$$;
 
 -- Citus: claims/monitor -----------------------------------------------------------------------
 
