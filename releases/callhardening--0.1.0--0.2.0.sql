@@ -236,6 +236,7 @@ COMMENT ON FUNCTION _callhardening.require_citus(text) IS
 CREATE FUNCTION _callhardening.make_distributable(calls regclass, events regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     events_name name := (SELECT relname FROM pg_class WHERE oid = events);
@@ -286,6 +287,7 @@ CREATE FUNCTION @extschema@.create_distributed_call_tables(schema name, shard_co
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     calls regclass;
@@ -298,7 +300,8 @@ BEGIN
     IF shard_count NOT BETWEEN 1 AND 4096 THEN
         RAISE invalid_parameter_value USING MESSAGE = 'shard_count must be between 1 and 4096';
     END IF;
-    PERFORM _callhardening.require_free_names(schema, '{calls,call_events}'::name[], 'Name another schema.'::text);
+    PERFORM _callhardening.require_free_names(schema, '{calls,call_events,call_moving}'::name[],
+        'Name another schema.'::text);
     PERFORM _callhardening.require_valid_log_settings('dialpad'::text, NULL::jsonb, lanes);
     calls := _callhardening.create_calls_table(schema, 'dialpad'::text);
     events := _callhardening.create_event_table(schema, 'call_events'::name);
@@ -306,6 +309,7 @@ BEGIN
     PERFORM _callhardening.add_merge_columns(calls);
     PERFORM _callhardening.create_event_triggers(events, ARRAY['payload', 'dialpad', lanes::text, 'bigint']);
     PERFORM _callhardening.distribute_call_tables(calls, events, shard_count);
+    PERFORM _callhardening.create_moving_table(schema);
     INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, route_column)
     VALUES (events, calls, 'dialpad', lanes, 'call_key');
     PERFORM _callhardening.report('NOTICE'::text, format('the shards of %s are not attached yet', events),
@@ -319,7 +323,8 @@ INSERT INTO _callhardening.task_grants VALUES ('own', 'create_distributed_call_t
 COMMENT ON FUNCTION @extschema@.create_distributed_call_tables(name, int, int) IS
 'Creates <schema>.calls, hardened, and <schema>.call_events, an event log for it, and lets Citus
 distribute both by the call: all events of a call lie beside its row. The tables are those of
-create_call_tables for Dialpad, without the column id, and with the column call_key. Call
+create_call_tables for Dialpad, without the column id, and with the column call_key. The table
+<schema>.call_moving is for move_call_shard. Call
 attach_call_shards after the commit.
 - shard_count: 1 to 4096
 - lanes: of each shard, 1 to 1024
@@ -427,42 +432,51 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.warn_of_silence(text, text) IS 'a WARNING about a node whose answer is missing';
 
--- A log that takes signed bodies only does so on every server, before its secrets are there.
-CREATE VIEW _callhardening.signed_logs WITH (security_barrier) AS
-SELECT l.log_id, l.events, false AS signed FROM _callhardening.my_logs l;
-REVOKE ALL ON _callhardening.signed_logs FROM PUBLIC;
+-- What a server is told about a shard, or a distributed log, by another server.
+CREATE VIEW _callhardening.shard_logs WITH (security_barrier) AS
+SELECT l.log_id, l.events, false AS signed, l.shard_id FROM _callhardening.my_logs l;
+REVOKE ALL ON _callhardening.shard_logs FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
-    ('own', 'signed_logs', 'SELECT', NULL), ('own', 'signed_logs', 'UPDATE', '{log_id, events}');
+    ('own', 'shard_logs', 'SELECT', NULL), ('own', 'shard_logs', 'UPDATE', '{log_id, events}');
 
-COMMENT ON VIEW _callhardening.signed_logs IS
-'the logs of the caller''s tables: attach_call_shards sets signed, so that the log takes signed bodies only';
+COMMENT ON VIEW _callhardening.shard_logs IS
+'the logs of the caller''s tables: attach_call_shards sets signed, so that the log takes signed bodies only, before '
+'its secrets are here; move_call_shard sets shard_id';
 
-CREATE FUNCTION _callhardening.sign_log() RETURNS trigger
+CREATE FUNCTION _callhardening.set_shard_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    UPDATE _callhardening.logs AS l SET signed = true WHERE l.log_id = OLD.log_id AND NEW.signed AND NOT l.signed;
+    UPDATE _callhardening.logs AS l SET signed = l.signed OR NEW.signed, shard_id = NEW.shard_id
+    WHERE l.log_id = OLD.log_id AND (NEW.signed AND NOT l.signed OR l.shard_id IS DISTINCT FROM NEW.shard_id);
     RETURN NEW;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.sign_log() FROM PUBLIC;
-CREATE TRIGGER sign_log INSTEAD OF UPDATE ON _callhardening.signed_logs FOR EACH ROW
-    EXECUTE FUNCTION _callhardening.sign_log();
+REVOKE EXECUTE ON FUNCTION _callhardening.set_shard_log() FROM PUBLIC;
+CREATE TRIGGER set_shard_log INSTEAD OF UPDATE ON _callhardening.shard_logs FOR EACH ROW
+    EXECUTE FUNCTION _callhardening.set_shard_log();
 
-COMMENT ON FUNCTION _callhardening.sign_log() IS
-'trigger function: lets a log take signed bodies only, for an owner without the right to do it';
+COMMENT ON FUNCTION _callhardening.set_shard_log() IS
+'trigger function: sets signed and shard_id of a log for an owner without the right to do it';
 
-CREATE FUNCTION _callhardening.attach_shard(shard bigint, shard_events regclass, shard_calls regclass,
-        settings _callhardening.logs)
+CREATE FUNCTION _callhardening.attach_shard(distributed_log regclass, shard bigint, shard_events regclass,
+        shard_calls regclass, settings _callhardening.logs)
     RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    SET citus.enable_manual_changes_to_shards = on
     AS $$
 DECLARE
     log int;
+    answer text;
 BEGIN
     IF EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = shard_events) THEN
         RETURN 'was attached';
+    END IF;
+    answer := _callhardening.attach_moved_shard(distributed_log, shard, shard_events, shard_calls);
+    IF answer IS NOT NULL THEN
+        RETURN answer;
     END IF;
     INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column, shard_id)
     VALUES (shard_events, shard_calls, settings.provider, settings.lanes, settings.shape, settings.route_column, shard)
@@ -472,12 +486,14 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.attach_shard(bigint, regclass, regclass, _callhardening.logs) IS
-'makes a shard of a distributed log an event log of this server; all of its events are delivered from the beginning';
+COMMENT ON FUNCTION _callhardening.attach_shard(regclass, bigint, regclass, regclass, _callhardening.logs) IS
+'makes a shard of a distributed log an event log of this server. With a state of move_call_shard it goes on there. '
+'Otherwise all of its events are delivered from the beginning';
 
 CREATE FUNCTION _callhardening.pass_settings(events regclass, settings _callhardening.logs) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 UPDATE _callhardening.operated_logs AS l SET max_attempts = settings.max_attempts, retry_base = settings.retry_base,
     retry_cap = settings.retry_cap, max_retrying = settings.max_retrying,
@@ -495,6 +511,7 @@ COMMENT ON FUNCTION _callhardening.pass_settings(regclass, _callhardening.logs) 
 CREATE FUNCTION _callhardening.attach_node_shards(events regclass, calls regclass, settings jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     given _callhardening.logs := jsonb_populate_record(NULL::_callhardening.logs, settings);
@@ -508,11 +525,11 @@ BEGIN
         INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column)
         VALUES (events, calls, given.provider, given.lanes, given.shape, given.route_column);
     END IF;
-    UPDATE _callhardening.signed_logs AS l SET signed = true
+    UPDATE _callhardening.shard_logs AS l SET signed = true
     WHERE l.events = attach_node_shards.events AND given.signed;
     FOR place IN SELECT * FROM _callhardening.local_shards(events) LOOP
         answer := answer || jsonb_build_object('shard_id', place.shard_id, 'result', _callhardening.attach_shard(
-            place.shard_id, place.shard::regclass, place.calls_shard::regclass, given));
+            events, place.shard_id, place.shard::regclass, place.calls_shard::regclass, given));
     END LOOP;
     -- What Citus has moved away. Its old table may still be here.
     FOR place IN SELECT l.log_id, l.shard_id FROM _callhardening.logs AS l
@@ -574,7 +591,8 @@ restore by other means than move_call_shard, all events of a shard that are not 
 delivered once more. A node that does not answer is a WARNING and a row without a shard.
 - log: the distributed log; name it on the server where it was created or configured
 - node: host and port
-- result: attached, was attached, moved away (from this node), or an error
+- result: attached, was attached, moved away (from this node), on its way (call move_call_shard
+  again), or an error
 Errors:
 - 22004: log is NULL
 - 42501: the caller is not the owner of the tables
@@ -3424,7 +3442,7 @@ ALTER FUNCTION _callhardening.move_event_sequence(regclass) SET citus.override_t
 ALTER FUNCTION _callhardening.is_attached(regclass, jsonb) SET citus.override_table_visibility = off;
 ALTER FUNCTION _callhardening.make_distributable(regclass, regclass) SET citus.override_table_visibility = off;
 ALTER FUNCTION @extschema@.create_distributed_call_tables(name, int, int) SET citus.override_table_visibility = off;
-ALTER FUNCTION _callhardening.attach_shard(bigint, regclass, regclass, _callhardening.logs)
+ALTER FUNCTION _callhardening.attach_shard(regclass, bigint, regclass, regclass, _callhardening.logs)
     SET citus.override_table_visibility = off;
 ALTER FUNCTION _callhardening.pass_settings(regclass, _callhardening.logs)
     SET citus.override_table_visibility = off;
@@ -3450,6 +3468,570 @@ ALTER FUNCTION _callhardening.has_role_privilege(oid, _callhardening.role_tasks,
 ALTER FUNCTION _callhardening.take_role_privilege(oid, _callhardening.role_tasks)
     SET citus.override_table_visibility = off;
 ALTER FUNCTION _callhardening.members() SET citus.override_table_visibility = off;
+
+-- all shards of a server ---------------------------------------------------------------------------
+
+CREATE FUNCTION _callhardening.placed_shards() RETURNS SETOF regclass
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT l.events FROM _callhardening.logs AS l
+WHERE l.shard_id IS NOT NULL AND _callhardening.is_placed_here(l.shard_id) ORDER BY random()
+$$;
+
+COMMENT ON FUNCTION _callhardening.placed_shards() IS
+'the attached shards of distributed logs that are on this server';
+
+CREATE FUNCTION _callhardening.process_shard(shard regclass, max_events int) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    PERFORM @extschema@.process_call_events(max_events, shard, NULL::name);
+EXCEPTION WHEN OTHERS THEN
+    -- One shard does not stop the others.
+    PERFORM _callhardening.report('WARNING'::text, format('events of %s were not processed', shard),
+        detail => format('%s (%s)', SQLERRM, SQLSTATE));
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.process_shard(regclass, int) IS
+'a part of process_node_call_events: an error of one shard is a WARNING';
+
+CREATE PROCEDURE @extschema@.process_node_call_events(max_events int DEFAULT 1000)
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    shard pg_catalog.regclass;
+BEGIN
+    IF max_events IS NULL OR NOT max_events OPERATOR(pg_catalog.>=) 1
+        OR NOT max_events OPERATOR(pg_catalog.<=) 100000 THEN
+        PERFORM _callhardening.raise_error('22023'::pg_catalog.text,
+            'max_events must be between 1 and 100000'::pg_catalog.text, NULL::pg_catalog.text, NULL::pg_catalog.text);
+    END IF;
+    COMMIT; -- also without a shard: an error inside of a transaction
+    FOR shard IN SELECT s FROM _callhardening.placed_shards() AS s LOOP
+        COMMIT;
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        PERFORM _callhardening.process_shard(shard, max_events);
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON PROCEDURE @extschema@.process_node_call_events(int) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('process', 'process_node_call_events');
+
+COMMENT ON PROCEDURE @extschema@.process_node_call_events(int) IS
+'Processes pending events of all shards on this server, each in a transaction of its own, as
+process_call_events does. Call it on each server that has shards, as a statement of its own,
+outside of a transaction. If a shard fails, a WARNING comes, and the others go on.
+- max_events: of each shard, 1 to 100000
+Errors:
+- 22023: max_events out of range
+- 2D000: inside of a transaction';
+
+CREATE FUNCTION @extschema@.call_worker_pids(log regclass, node boolean) RETURNS SETOF int
+    LANGUAGE c STABLE ROWS 8
+    AS 'MODULE_PATHNAME', 'callhardening_node_worker_pids';
+REVOKE EXECUTE ON FUNCTION @extschema@.call_worker_pids(regclass, boolean) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_worker_pids(regclass, boolean) IS
+'Returns the process ids of the background workers for all shards of this server.
+- log: must be NULL
+- node: must be true
+Errors:
+- 22023: another argument';
+
+CREATE FUNCTION @extschema@.start_call_worker(log regclass, node boolean, max_events int DEFAULT 1000,
+        poll interval DEFAULT '200 milliseconds', workers int DEFAULT 1)
+    RETURNS int
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_start_node_worker';
+REVOKE EXECUTE ON FUNCTION @extschema@.start_call_worker(regclass, boolean, int, interval, int) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.start_call_worker(regclass, boolean, int, interval, int) IS
+'Makes background workers run that process the events of all shards on this server, and returns
+how many it had to start: start_call_worker(log => NULL, node => true). One is enough for many
+shards. A shard that comes later is worked on too, as soon as it is attached. A scheduler may
+call the function again and again, on each server that has shards. No launcher keeps these
+workers.
+- log: must be NULL
+- node: must be true
+- max_events, poll, workers: as for the worker of a log
+Errors:
+- 22023: an argument out of range, or a log
+- 25006: on a standby
+- 28000: the caller has no LOGIN
+- 42501: no CONNECT
+- 53000: a worker did not come up within 10 seconds (the others stay)
+- 53400: callhardening.max_workers is reached, or no background worker slot is left
+  (max_worker_processes)';
+
+CREATE FUNCTION @extschema@.stop_call_worker(log regclass, node boolean) RETURNS int
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT count(*)::int FROM @extschema@.call_worker_pids(log, node) AS pid WHERE pg_terminate_backend(pid, 10000)
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.stop_call_worker(regclass, boolean) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.stop_call_worker(regclass, boolean) IS
+'Ends the background workers for all shards of this server, and returns how many have ended. It
+waits up to 10 seconds for each.
+- log: must be NULL
+- node: must be true
+Errors:
+- 22023: another argument
+- 42501: they run as another role (pg_signal_backend allows it)';
+
+-- moving a shard with what is remembered about it ----------------------------------------------------
+--
+-- Citus moves the rows of a shard. The state of its log is detached before, noted in a table that all servers have, and
+-- attached after it. Events are taken all the time. Each step can be repeated.
+
+CREATE FUNCTION _callhardening.moving_table(log regclass) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+SELECT format('%I.call_moving', n.nspname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid = log
+$$;
+
+COMMENT ON FUNCTION _callhardening.moving_table(regclass) IS
+'the table of a distributed log with the states of shards that are on their way';
+
+CREATE FUNCTION _callhardening.create_moving_table(schema name) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    EXECUTE format('CREATE TABLE %I.call_moving (
+        shard_id bigint PRIMARY KEY,
+        state jsonb NOT NULL,
+        to_host text NOT NULL,
+        to_port int NOT NULL,
+        noted_at timestamptz NOT NULL DEFAULT now())', schema);
+    EXECUTE format('COMMENT ON TABLE %I.call_moving IS
+        ''callhardening: shards that move_call_shard has detached and not attached yet, with their states''',
+        schema);
+    EXECUTE format('SELECT pg_catalog.create_reference_table(%L::regclass)', format('%I.call_moving', schema));
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.create_moving_table(name) IS
+'a part of create_distributed_call_tables: the table call_moving, the same on each server';
+
+CREATE FUNCTION _callhardening.noted_move(log regclass, shard bigint, OUT state jsonb, OUT to_host text,
+        OUT to_port int)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    EXECUTE format('SELECT m.state, m.to_host, m.to_port FROM %s AS m WHERE m.shard_id = $1',
+        _callhardening.moving_table(log)) INTO state, to_host, to_port USING shard;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.noted_move(regclass, bigint) IS
+'the state of a shard that is on its way, and where to; NULL: it is not';
+
+CREATE FUNCTION _callhardening.is_this_node(host text, port int) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT EXISTS (SELECT FROM _callhardening.citus_rows('SELECT n.nodeid FROM pg_catalog.pg_dist_node AS n
+    JOIN pg_catalog.pg_dist_local_group AS g ON g.groupid = n.groupid
+    WHERE n.nodename = ($1)[1] AND n.nodeport = ($1)[2]::int', ARRAY[host, port::text]) AS n (nodeid int))
+$$;
+
+COMMENT ON FUNCTION _callhardening.is_this_node(text, int) IS 'whether Citus knows this server by that host and port';
+
+CREATE FUNCTION _callhardening.note_move(log regclass, shard bigint, to_host text, to_port int) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET citus.enable_manual_changes_to_shards = on
+    AS $$
+DECLARE
+    shard_events regclass := (SELECT s.shard::regclass FROM _callhardening.local_shards(log) AS s
+        WHERE s.shard_id = note_move.shard);
+BEGIN
+    IF (_callhardening.noted_move(log, shard)).state IS NOT NULL THEN
+        EXECUTE format('UPDATE %s SET to_host = $2, to_port = $3 WHERE shard_id = $1',
+            _callhardening.moving_table(log)) USING shard, to_host, to_port;
+        RETURN 'was noted';
+    END IF;
+    -- A shard that is not attached has no state.
+    IF NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = shard_events) THEN
+        RETURN 'not attached';
+    END IF;
+    EXECUTE format('INSERT INTO %s (shard_id, state, to_host, to_port) VALUES ($1, $2, $3, $4)',
+        _callhardening.moving_table(log))
+    USING shard, @extschema@.detach_call_event_log(shard_events), to_host, to_port;
+    RETURN 'noted';
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.note_move(regclass, bigint, text, int) IS
+'the first step of move_call_shard, on the server with the shard: detaches it, and notes its state, in one transaction';
+
+CREATE FUNCTION _callhardening.attach_moved_shard(log regclass, shard bigint, shard_events regclass,
+        shard_calls regclass)
+    RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+DECLARE
+    note record := _callhardening.noted_move(log, shard);
+    answer text;
+BEGIN
+    IF note.state IS NULL THEN
+        RETURN NULL;
+    ELSIF NOT _callhardening.is_this_node(note.to_host, note.to_port) THEN
+        RETURN format('on its way to %s:%s', note.to_host, note.to_port);
+    END IF;
+    EXECUTE format('DELETE FROM %s WHERE shard_id = $1', _callhardening.moving_table(log)) USING shard;
+    answer := @extschema@.attach_call_event_log(shard_events, shard_calls, note.state);
+    UPDATE _callhardening.shard_logs AS l SET shard_id = shard WHERE l.events = shard_events;
+    RETURN answer;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.attach_moved_shard(regclass, bigint, regclass, regclass) IS
+'the last step of move_call_shard, on the server that has the shard now: attaches it with the noted state, and deletes '
+'the note, in one transaction. NULL: nothing is noted';
+
+CREATE FUNCTION _callhardening.ask_node(host text, port int, statement text) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    answer record;
+BEGIN
+    SELECT * INTO answer FROM _callhardening.citus_rows('SELECT r.success, r.result
+        FROM pg_catalog.master_run_on_worker(ARRAY[($1)[1]], ARRAY[($1)[2]::int], ARRAY[($1)[3]], false) AS r',
+        ARRAY[host, port::text, statement]) AS a (success boolean, result text);
+    IF NOT answer.success THEN
+        PERFORM _callhardening.raise_error('58000', format('node %s:%s did not do its part', host, port),
+            detail => answer.result, hint => 'Call move_call_shard again: it goes on where it has stopped.');
+    END IF;
+    RETURN answer.result;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.ask_node(text, int, text) IS
+'runs a statement on one node, in a transaction of its own, and returns its answer. Error: 58000 it has failed';
+
+CREATE FUNCTION _callhardening.shard_place(log regclass, shard bigint, OUT host text, OUT port int)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    SELECT * INTO host, port FROM _callhardening.citus_rows('SELECT n.nodename::text, n.nodeport
+        FROM pg_catalog.pg_dist_shard AS s JOIN pg_catalog.pg_dist_placement AS p ON p.shardid = s.shardid
+        JOIN pg_catalog.pg_dist_node AS n ON n.groupid = p.groupid AND n.noderole = ''primary''
+        WHERE s.logicalrelid = ($1)[1]::oid AND s.shardid = ($1)[2]::bigint', ARRAY[log::oid::text, shard::text])
+        AS p (host text, port int);
+    IF host IS NULL THEN
+        PERFORM _callhardening.raise_error('22023', format('%s has no shard %s', log, shard),
+            hint => 'attach_call_shards lists the shards.');
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.shard_place(regclass, bigint) IS
+'the server that has a shard of this distributed log. Error: 22023 there is no such shard';
+
+CREATE FUNCTION _callhardening.begin_shard_move(log regclass, shard bigint, to_host text, to_port int) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    place record;
+BEGIN
+    PERFORM _callhardening.require_citus('move_call_shard'::text);
+    PERFORM _callhardening.require_relation(log, 'log'::text);
+    IF shard IS NULL OR to_host IS NULL OR to_port IS NULL THEN
+        PERFORM _callhardening.raise_error('22004', 'shard_id, to_host and to_port must not be NULL');
+    END IF;
+    PERFORM _callhardening.require_table_owner(log);
+    place := _callhardening.shard_place(log, shard);
+    IF NOT EXISTS (SELECT FROM _callhardening.citus_rows('SELECT n.nodeid FROM pg_catalog.pg_dist_node AS n
+        WHERE n.nodename = ($1)[1] AND n.nodeport = ($1)[2]::int AND n.isactive', ARRAY[to_host, to_port::text])
+        AS n (nodeid int)) THEN
+        PERFORM _callhardening.raise_error('22023', format('there is no active node %s:%s', to_host, to_port),
+            hint => 'SELECT nodename, nodeport FROM pg_dist_node lists the nodes.');
+    END IF;
+    -- A note stays in any case: to move a shard to the server where it is gives it back to that server.
+    IF (place.host, place.port) <> (to_host, to_port) OR (_callhardening.noted_move(log, shard)).state IS NOT NULL THEN
+        PERFORM _callhardening.ask_node(place.host, place.port,
+            format('SELECT _callhardening.note_move(%L::regclass, %s, %L, %s)', log, shard, to_host, to_port));
+    END IF;
+    RETURN (place.host, place.port) <> (to_host, to_port);
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.begin_shard_move(regclass, bigint, text, int) IS
+'a part of move_call_shard: detaches the shard on its server. True: Citus has to move it. Its errors are those of '
+'move_call_shard';
+
+CREATE FUNCTION _callhardening.move_shard_rows(log regclass, shard bigint, to_host text, to_port int, mode text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    place record := _callhardening.shard_place(log, shard);
+BEGIN
+    EXECUTE 'SELECT pg_catalog.citus_move_shard_placement($1, $2, $3, $4, $5,
+        $6::text::citus.shard_transfer_mode)'
+    USING shard, place.host, place.port, to_host, to_port, mode;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.move_shard_rows(regclass, bigint, text, int, text) IS
+'a part of move_call_shard: Citus moves the rows of the shard and of the shards beside it';
+
+CREATE FUNCTION _callhardening.end_shard_move(log regclass, to_host text, to_port int) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT _callhardening.ask_node(to_host, to_port, format('SELECT _callhardening.attach_node_shards(%L::regclass,
+    %L::regclass, %L)', log, l.calls, to_jsonb(l) - '{log_id,events,calls,adopted,settled_marks}'::text[]))
+FROM _callhardening.logs AS l WHERE l.events = log
+$$;
+
+COMMENT ON FUNCTION _callhardening.end_shard_move(regclass, text, int) IS
+'a part of move_call_shard: attaches the shard on its new server';
+
+CREATE PROCEDURE @extschema@.move_call_shard(log regclass, shard_id bigint, to_host text, to_port int,
+        shard_transfer_mode text DEFAULT 'auto')
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    moves boolean;
+BEGIN
+    moves := _callhardening.begin_shard_move(log, shard_id, to_host, to_port);
+    COMMIT;
+    IF moves THEN
+        PERFORM _callhardening.move_shard_rows(log, shard_id, to_host, to_port, shard_transfer_mode);
+        COMMIT;
+    END IF;
+    PERFORM _callhardening.end_shard_move(log, to_host, to_port);
+    COMMIT;
+END
+$$;
+REVOKE EXECUTE ON PROCEDURE @extschema@.move_call_shard(regclass, bigint, text, int, text) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'move_call_shard');
+
+COMMENT ON PROCEDURE @extschema@.move_call_shard(regclass, bigint, text, int, text) IS
+'Moves a shard of a distributed log, and the calls beside it, to another server, with what is
+remembered about it: each event is processed once. Call it on the coordinator, as a statement of
+its own, outside of a transaction. Events are taken meanwhile, and processed after the move.
+Claims of the shard become unknown, and their events come again. If it fails, call it again: it
+goes on where it has stopped. With the server where the shard is, it gives the shard back.
+- shard_id: of attach_call_shards
+- to_host, to_port: as in pg_dist_node
+- shard_transfer_mode: auto, force_logical or block_writes, as for citus_move_shard_placement
+Errors:
+- 22004: an argument is NULL
+- 22023: no such shard, or no active node with this name
+- 2D000: inside of a transaction
+- 42501: the caller is not the owner of the tables
+- 42P01: no such table
+- 55000: this database has no Citus
+- 58000: a node did not do its part';
+
+-- figures of all nodes -----------------------------------------------------------------------------
+--
+-- Each node answers for what is on it. A node that does not answer is a WARNING and a row, and never a zero.
+
+CREATE FUNCTION _callhardening.distributed_name(shard text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT coalesce((SELECT s.name FROM _callhardening.citus_rows('SELECT s.logicalrelid::regclass::text
+        FROM pg_catalog.pg_dist_shard AS s
+        WHERE s.shardid = substring(($1)[1] FROM ''_([0-9]{1,18})"?$'')::bigint
+            AND pg_catalog.shard_name(s.logicalrelid, s.shardid) = ($1)[1]', ARRAY[shard]) AS s (name text)), shard)
+$$;
+
+COMMENT ON FUNCTION _callhardening.distributed_name(text) IS
+'the name of the distributed table of a shard, which is named as in a message; any other name stays as it is';
+
+CREATE FUNCTION _callhardening.node_figures(what text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    CASE what
+        WHEN 'status' THEN
+            RETURN (SELECT jsonb_agg(to_jsonb(s) || jsonb_build_object('shard_id', l.shard_id, 'distributed_log',
+                    CASE WHEN l.shard_id IS NOT NULL THEN _callhardening.distributed_name(l.events::text) END))
+                FROM @extschema@.call_event_log_status AS s JOIN _callhardening.logs AS l ON l.events = s.log
+                WHERE _callhardening.is_placed_here(l.shard_id) AND (l.route_column IS NULL OR l.shard_id IS NOT NULL));
+        WHEN 'issues' THEN
+            RETURN (SELECT jsonb_agg(to_jsonb(i)
+                || jsonb_build_object('table_name', _callhardening.distributed_name(i.table_name)))
+                FROM @extschema@.call_issues AS i);
+        WHEN 'dead_events' THEN
+            RETURN (SELECT jsonb_agg(to_jsonb(d)
+                || jsonb_build_object('log', _callhardening.distributed_name(l.events::text), 'shard_id', l.shard_id))
+                FROM @extschema@.call_dead_events AS d LEFT JOIN _callhardening.logs AS l ON l.log_id = d.log_id
+                WHERE _callhardening.is_placed_here(l.shard_id));
+        WHEN 'enforcement' THEN
+            RETURN (SELECT jsonb_agg(to_jsonb(e)) FROM @extschema@.call_enforcement AS e);
+    END CASE;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.node_figures(text) IS
+'the rows of this node for a cluster view: status, issues, dead_events or enforcement, as an array; NULL: no row';
+
+CREATE FUNCTION _callhardening.cluster_figures(what text) RETURNS TABLE (node text, figures jsonb, error text)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    answer record;
+BEGIN
+    PERFORM _callhardening.require_citus(format('cluster_call_%s', CASE what WHEN 'status' THEN 'event_log_status'
+        ELSE what END));
+    FOR answer IN SELECT * FROM _callhardening.ask_nodes(format('SELECT _callhardening.node_figures(%L)', what)) LOOP
+        IF answer.error IS NOT NULL THEN
+            PERFORM _callhardening.warn_of_silence(answer.node, answer.error);
+            RETURN QUERY SELECT answer.node, NULL::jsonb, answer.error;
+        END IF;
+        RETURN QUERY SELECT answer.node, f.figures, NULL::text
+        FROM jsonb_array_elements(nullif(answer.answer, '')::jsonb) AS f (figures);
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.cluster_figures(text) IS
+'the rows of all nodes for a cluster view. A node that does not answer has a row with its error alone. Error: 55000 no '
+'Citus';
+
+CREATE VIEW @extschema@.cluster_call_event_log_status AS
+SELECT c.node, f.log, f.distributed_log, f.shard_id, f.calls, f.lanes, f.pending_estimate, f.oldest_received_at,
+    f.open_claims, f.claims_over, f.claimed, f.retrying, f.blocked, f.dead, f.events_per_second, f.ignored,
+    COALESCE(c.error, f.error) AS error
+FROM _callhardening.cluster_figures('status'::text) c
+LEFT JOIN LATERAL pg_catalog.jsonb_to_record(c.figures) f (log text, distributed_log text, shard_id bigint, calls text,
+    lanes int, pending_estimate bigint, oldest_received_at timestamptz, open_claims bigint, claims_over bigint,
+    claimed bigint, retrying bigint, blocked bigint, dead bigint, events_per_second float8, ignored bigint, error text)
+    ON true;
+REVOKE ALL ON @extschema@.cluster_call_event_log_status FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'cluster_call_event_log_status', 'SELECT'), ('monitor', 'cluster_call_event_log_status', 'SELECT');
+
+COMMENT ON VIEW @extschema@.cluster_call_event_log_status IS
+'call_event_log_status of all nodes of a cluster of Citus: each shard, and each log that is not
+distributed. A node that does not answer is a WARNING, and a row with its error: its figures are
+NULL. So a sum over the nodes is complete only if no row has an error. Error: 55000 without Citus.';
+COMMENT ON COLUMN @extschema@.cluster_call_event_log_status.node IS 'host and port';
+COMMENT ON COLUMN @extschema@.cluster_call_event_log_status.log IS
+'the event log or shard, by its name on the node; NULL: the node does not answer, as for all columns but error';
+COMMENT ON COLUMN @extschema@.cluster_call_event_log_status.distributed_log IS
+'the distributed log of the shard; NULL: it is none';
+COMMENT ON COLUMN @extschema@.cluster_call_event_log_status.shard_id IS 'the number of the shard; NULL: it is none';
+COMMENT ON COLUMN @extschema@.cluster_call_event_log_status.calls IS 'its calls table, or the shard of it';
+COMMENT ON COLUMN @extschema@.cluster_call_event_log_status.lanes IS
+'this and the next columns are those of call_event_log_status';
+COMMENT ON COLUMN @extschema@.cluster_call_event_log_status.pending_estimate IS 'events without a worker, estimated';
+COMMENT ON COLUMN @extschema@.cluster_call_event_log_status.oldest_received_at IS
+'when the first pending event was received';
+COMMENT ON COLUMN @extschema@.cluster_call_event_log_status.open_claims IS 'claims of workers';
+COMMENT ON COLUMN @extschema@.cluster_call_event_log_status.claims_over IS 'of these, with an expired lease';
+COMMENT ON COLUMN @extschema@.cluster_call_event_log_status.claimed IS 'events in open claims';
+COMMENT ON COLUMN @extschema@.cluster_call_event_log_status.retrying IS
+'failed events with a time for their next attempt';
+COMMENT ON COLUMN @extschema@.cluster_call_event_log_status.blocked IS 'events behind them in the same calls';
+COMMENT ON COLUMN @extschema@.cluster_call_event_log_status.dead IS 'events given up, and events without a call';
+COMMENT ON COLUMN @extschema@.cluster_call_event_log_status.events_per_second IS 'completed';
+COMMENT ON COLUMN @extschema@.cluster_call_event_log_status.ignored IS 'events without a call, by the settings';
+COMMENT ON COLUMN @extschema@.cluster_call_event_log_status.error IS
+'why the node did not answer, or the log cannot be read; NULL: all figures are here';
+
+CREATE VIEW @extschema@.cluster_call_issues AS
+SELECT c.node, f.happened_at, f.kind, f.table_name, f.call_id, f.old_value, f.new_value, f.event_seq, f.occurrences,
+    f.detail, f.role_name, f.application_name, c.error
+FROM _callhardening.cluster_figures('issues'::text) c
+LEFT JOIN LATERAL pg_catalog.jsonb_to_record(c.figures) f (happened_at timestamptz, kind text, table_name text,
+    call_id text, old_value text, new_value text, event_seq bigint, occurrences bigint, detail text, role_name text,
+    application_name text) ON true;
+REVOKE ALL ON @extschema@.cluster_call_issues FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'cluster_call_issues', 'SELECT'), ('monitor', 'cluster_call_issues', 'SELECT');
+
+COMMENT ON VIEW @extschema@.cluster_call_issues IS
+'call_issues of all nodes of a cluster of Citus. A node that does not answer is a WARNING, and a
+row with its error. Error: 55000 without Citus.';
+COMMENT ON COLUMN @extschema@.cluster_call_issues.node IS 'host and port';
+COMMENT ON COLUMN @extschema@.cluster_call_issues.happened_at IS 'this and the next columns are those of call_issues';
+COMMENT ON COLUMN @extschema@.cluster_call_issues.kind IS 'what was refused or not understood';
+COMMENT ON COLUMN @extschema@.cluster_call_issues.table_name IS
+'the calls table or event log; of a shard, the distributed table';
+COMMENT ON COLUMN @extschema@.cluster_call_issues.call_id IS 'the call';
+COMMENT ON COLUMN @extschema@.cluster_call_issues.old_value IS 'what the row had before';
+COMMENT ON COLUMN @extschema@.cluster_call_issues.new_value IS 'the refused value, or the unknown word';
+COMMENT ON COLUMN @extschema@.cluster_call_issues.event_seq IS 'the event behind it; NULL: a statement';
+COMMENT ON COLUMN @extschema@.cluster_call_issues.occurrences IS '1; or of how many more the row is all there is';
+COMMENT ON COLUMN @extschema@.cluster_call_issues.detail IS 'what else is known';
+COMMENT ON COLUMN @extschema@.cluster_call_issues.role_name IS 'the role of the session';
+COMMENT ON COLUMN @extschema@.cluster_call_issues.application_name IS 'of the session on the node';
+COMMENT ON COLUMN @extschema@.cluster_call_issues.error IS 'why the node did not answer; NULL: it did';
+
+CREATE VIEW @extschema@.cluster_call_dead_events AS
+SELECT c.node, f.log, f.shard_id, f.consumer, f.event_seq, f.lane, f.call_id, f.attempts, f.sqlstate,
+    COALESCE(c.error, f.error) AS error, f.errors, f.died_at, c.error IS NULL AS is_answered
+FROM _callhardening.cluster_figures('dead_events'::text) c
+LEFT JOIN LATERAL pg_catalog.jsonb_to_record(c.figures) f (log text, shard_id bigint, consumer text, event_seq bigint,
+    lane int, call_id text, attempts int, sqlstate text, error text, errors jsonb, died_at timestamptz) ON true;
+REVOKE ALL ON @extschema@.cluster_call_dead_events FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'cluster_call_dead_events', 'SELECT'), ('monitor', 'cluster_call_dead_events', 'SELECT');
+
+COMMENT ON VIEW @extschema@.cluster_call_dead_events IS
+'call_dead_events of all nodes of a cluster of Citus. A node that does not answer is a WARNING,
+and a row with its error. To try an event again, call retry_dead_call_events on its node, for its
+shard. Error: 55000 without Citus.';
+COMMENT ON COLUMN @extschema@.cluster_call_dead_events.node IS 'host and port';
+COMMENT ON COLUMN @extschema@.cluster_call_dead_events.log IS 'the event log; of a shard, the distributed log';
+COMMENT ON COLUMN @extschema@.cluster_call_dead_events.shard_id IS 'the number of the shard; NULL: it is none';
+COMMENT ON COLUMN @extschema@.cluster_call_dead_events.consumer IS
+'this and the next columns are those of call_dead_events';
+COMMENT ON COLUMN @extschema@.cluster_call_dead_events.event_seq IS 'the number of the event in its log';
+COMMENT ON COLUMN @extschema@.cluster_call_dead_events.lane IS 'below 0: the event has no call';
+COMMENT ON COLUMN @extschema@.cluster_call_dead_events.call_id IS 'the call';
+COMMENT ON COLUMN @extschema@.cluster_call_dead_events.attempts IS 'how often it was handed out';
+COMMENT ON COLUMN @extschema@.cluster_call_dead_events.sqlstate IS 'of the last error';
+COMMENT ON COLUMN @extschema@.cluster_call_dead_events.error IS 'the last error, or why the node did not answer';
+COMMENT ON COLUMN @extschema@.cluster_call_dead_events.errors IS 'the last 10 failed attempts';
+COMMENT ON COLUMN @extschema@.cluster_call_dead_events.died_at IS 'when it was given up';
+COMMENT ON COLUMN @extschema@.cluster_call_dead_events.is_answered IS
+'false: the row is no dead event, but a node that did not answer';
+
+CREATE VIEW @extschema@.cluster_call_enforcement AS
+SELECT c.node, f.relation, COALESCE(f.level, 'gap') AS level, COALESCE(f.gap, 'node_silent') AS gap,
+    COALESCE(f.detail, 'the node did not answer: ' OPERATOR(pg_catalog.||) c.error) AS detail, f.advice
+FROM _callhardening.cluster_figures('enforcement'::text) c
+LEFT JOIN LATERAL pg_catalog.jsonb_to_record(c.figures) f (relation text, level text, gap text, detail text,
+    advice text) ON true;
+REVOKE ALL ON @extschema@.cluster_call_enforcement FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'cluster_call_enforcement', 'SELECT'), ('monitor', 'cluster_call_enforcement', 'SELECT');
+
+COMMENT ON VIEW @extschema@.cluster_call_enforcement IS
+'call_enforcement of all nodes of a cluster of Citus. A node that does not answer is a WARNING,
+and a gap. Error: 55000 without Citus.';
+COMMENT ON COLUMN @extschema@.cluster_call_enforcement.node IS 'host and port';
+COMMENT ON COLUMN @extschema@.cluster_call_enforcement.relation IS
+'the table, by its name on the node; NULL: the gap is everywhere';
+COMMENT ON COLUMN @extschema@.cluster_call_enforcement.level IS 'gap, note or ok';
+COMMENT ON COLUMN @extschema@.cluster_call_enforcement.gap IS
+'the words of call_enforcement; node_silent: the node did not answer, so what is on it is not known';
+COMMENT ON COLUMN @extschema@.cluster_call_enforcement.detail IS 'what was found';
+COMMENT ON COLUMN @extschema@.cluster_call_enforcement.advice IS 'what to do about it; NULL: nothing';
 
 -- the members as installed ---------------------------------------------------------------------
 

@@ -278,7 +278,7 @@ fuzz_suite() {
 # and some tests cause it. The tests named here kill processes with signal 9.
 logs_are_clean() {
     [ -s "$1" ] && ! grep -HE '^[^[]*\[[0-9]+\] (XX(000|002) |00000 LOG:  .*was terminated by signal|[0-9A-Z]{5} PANIC:)' "$@" |
-        grep -vE '/(history|wake|kept_workers|counts)_[^/]*\.log:.* was terminated by signal 9:'
+        grep -vE '/(history|wake|kept_workers|counts|crash)_[^/]*\.log:.* was terminated by signal 9:'
 }
 
 log_checks() {

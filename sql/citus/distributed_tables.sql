@@ -87,7 +87,8 @@ BEGIN
     IF shard_count NOT BETWEEN 1 AND 4096 THEN
         RAISE invalid_parameter_value USING MESSAGE = 'shard_count must be between 1 and 4096';
     END IF;
-    PERFORM _callhardening.require_free_names(schema, '{calls,call_events}'::name[], 'Name another schema.'::text);
+    PERFORM _callhardening.require_free_names(schema, '{calls,call_events,call_moving}'::name[],
+        'Name another schema.'::text);
     PERFORM _callhardening.require_valid_log_settings('dialpad'::text, NULL::jsonb, lanes);
     calls := _callhardening.create_calls_table(schema, 'dialpad'::text);
     events := _callhardening.create_event_table(schema, 'call_events'::name);
@@ -95,6 +96,7 @@ BEGIN
     PERFORM _callhardening.add_merge_columns(calls);
     PERFORM _callhardening.create_event_triggers(events, ARRAY['payload', 'dialpad', lanes::text, 'bigint']);
     PERFORM _callhardening.distribute_call_tables(calls, events, shard_count);
+    PERFORM _callhardening.create_moving_table(schema);
     INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, route_column)
     VALUES (events, calls, 'dialpad', lanes, 'call_key');
     PERFORM _callhardening.report('NOTICE'::text, format('the shards of %s are not attached yet', events),
@@ -108,7 +110,8 @@ INSERT INTO _callhardening.task_grants VALUES ('own', 'create_distributed_call_t
 COMMENT ON FUNCTION @extschema@.create_distributed_call_tables(name, int, int) IS
 'Creates <schema>.calls, hardened, and <schema>.call_events, an event log for it, and lets Citus
 distribute both by the call: all events of a call lie beside its row. The tables are those of
-create_call_tables for Dialpad, without the column id, and with the column call_key. Call
+create_call_tables for Dialpad, without the column id, and with the column call_key. The table
+<schema>.call_moving is for move_call_shard. Call
 attach_call_shards after the commit.
 - shard_count: 1 to 4096
 - lanes: of each shard, 1 to 1024

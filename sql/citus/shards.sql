@@ -95,43 +95,51 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.warn_of_silence(text, text) IS 'a WARNING about a node whose answer is missing';
 
--- A log that takes signed bodies only does so on every server, before its secrets are there.
-CREATE VIEW _callhardening.signed_logs WITH (security_barrier) AS
-SELECT l.log_id, l.events, false AS signed FROM _callhardening.my_logs l;
-REVOKE ALL ON _callhardening.signed_logs FROM PUBLIC;
+-- What a server is told about a shard, or a distributed log, by another server.
+CREATE VIEW _callhardening.shard_logs WITH (security_barrier) AS
+SELECT l.log_id, l.events, false AS signed, l.shard_id FROM _callhardening.my_logs l;
+REVOKE ALL ON _callhardening.shard_logs FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
-    ('own', 'signed_logs', 'SELECT', NULL), ('own', 'signed_logs', 'UPDATE', '{log_id, events}');
+    ('own', 'shard_logs', 'SELECT', NULL), ('own', 'shard_logs', 'UPDATE', '{log_id, events}');
 
-COMMENT ON VIEW _callhardening.signed_logs IS
-'the logs of the caller''s tables: attach_call_shards sets signed, so that the log takes signed bodies only';
+COMMENT ON VIEW _callhardening.shard_logs IS
+'the logs of the caller''s tables: attach_call_shards sets signed, so that the log takes signed bodies only, before '
+'its secrets are here; move_call_shard sets shard_id';
 
-CREATE FUNCTION _callhardening.sign_log() RETURNS trigger
+CREATE FUNCTION _callhardening.set_shard_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    UPDATE _callhardening.logs AS l SET signed = true WHERE l.log_id = OLD.log_id AND NEW.signed AND NOT l.signed;
+    UPDATE _callhardening.logs AS l SET signed = l.signed OR NEW.signed, shard_id = NEW.shard_id
+    WHERE l.log_id = OLD.log_id AND (NEW.signed AND NOT l.signed OR l.shard_id IS DISTINCT FROM NEW.shard_id);
     RETURN NEW;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.sign_log() FROM PUBLIC;
-CREATE TRIGGER sign_log INSTEAD OF UPDATE ON _callhardening.signed_logs FOR EACH ROW
-    EXECUTE FUNCTION _callhardening.sign_log();
+REVOKE EXECUTE ON FUNCTION _callhardening.set_shard_log() FROM PUBLIC;
+CREATE TRIGGER set_shard_log INSTEAD OF UPDATE ON _callhardening.shard_logs FOR EACH ROW
+    EXECUTE FUNCTION _callhardening.set_shard_log();
 
-COMMENT ON FUNCTION _callhardening.sign_log() IS
-'trigger function: lets a log take signed bodies only, for an owner without the right to do it';
+COMMENT ON FUNCTION _callhardening.set_shard_log() IS
+'trigger function: sets signed and shard_id of a log for an owner without the right to do it';
 
-CREATE FUNCTION _callhardening.attach_shard(shard bigint, shard_events regclass, shard_calls regclass,
-        settings _callhardening.logs)
+CREATE FUNCTION _callhardening.attach_shard(distributed_log regclass, shard bigint, shard_events regclass,
+        shard_calls regclass, settings _callhardening.logs)
     RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET citus.override_table_visibility = off
+    SET citus.enable_manual_changes_to_shards = on
     AS $$
 DECLARE
     log int;
+    answer text;
 BEGIN
     IF EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = shard_events) THEN
         RETURN 'was attached';
+    END IF;
+    answer := _callhardening.attach_moved_shard(distributed_log, shard, shard_events, shard_calls);
+    IF answer IS NOT NULL THEN
+        RETURN answer;
     END IF;
     INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column, shard_id)
     VALUES (shard_events, shard_calls, settings.provider, settings.lanes, settings.shape, settings.route_column, shard)
@@ -141,8 +149,9 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.attach_shard(bigint, regclass, regclass, _callhardening.logs) IS
-'makes a shard of a distributed log an event log of this server; all of its events are delivered from the beginning';
+COMMENT ON FUNCTION _callhardening.attach_shard(regclass, bigint, regclass, regclass, _callhardening.logs) IS
+'makes a shard of a distributed log an event log of this server. With a state of move_call_shard it goes on there. '
+'Otherwise all of its events are delivered from the beginning';
 
 CREATE FUNCTION _callhardening.pass_settings(events regclass, settings _callhardening.logs) RETURNS void
     LANGUAGE sql
@@ -179,11 +188,11 @@ BEGIN
         INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column)
         VALUES (events, calls, given.provider, given.lanes, given.shape, given.route_column);
     END IF;
-    UPDATE _callhardening.signed_logs AS l SET signed = true
+    UPDATE _callhardening.shard_logs AS l SET signed = true
     WHERE l.events = attach_node_shards.events AND given.signed;
     FOR place IN SELECT * FROM _callhardening.local_shards(events) LOOP
         answer := answer || jsonb_build_object('shard_id', place.shard_id, 'result', _callhardening.attach_shard(
-            place.shard_id, place.shard::regclass, place.calls_shard::regclass, given));
+            events, place.shard_id, place.shard::regclass, place.calls_shard::regclass, given));
     END LOOP;
     -- What Citus has moved away. Its old table may still be here.
     FOR place IN SELECT l.log_id, l.shard_id FROM _callhardening.logs AS l
@@ -245,7 +254,8 @@ restore by other means than move_call_shard, all events of a shard that are not 
 delivered once more. A node that does not answer is a WARNING and a row without a shard.
 - log: the distributed log; name it on the server where it was created or configured
 - node: host and port
-- result: attached, was attached, moved away (from this node), or an error
+- result: attached, was attached, moved away (from this node), on its way (call move_call_shard
+  again), or an error
 Errors:
 - 22004: log is NULL
 - 42501: the caller is not the owner of the tables

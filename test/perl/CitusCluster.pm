@@ -42,6 +42,8 @@ sub start_node
 	my $node = PostgreSQL::Test::Cluster->new($name);
 	$node->init(allows_streaming => 'logical', extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 	$node->append_conf('postgresql.conf', $settings);
+	# A node that copies a shard connects to itself.
+	$node->append_conf('postgresql.conf', sprintf("citus.local_hostname = '%s'", $node->host));
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION citus');
 	return $node;

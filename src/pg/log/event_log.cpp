@@ -442,6 +442,21 @@ bool find_event_log_by_id(int32 log_id, EventLog *log)
     return find_log("logs_pkey", int4_key(1, log_id), log);
 }
 
+List *registered_shards()
+{
+    List *shards = NIL;
+    const CatalogTable logs = open_logs("logs_pkey", AccessShareLock);
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(logs, snapshot, {int4_key(1, 0, BTGreaterStrategyNumber)});
+    while (next_row(scan))
+        if (row_int8(scan.slot, log_shard) != 0)
+            shards = lappend_oid(shards, row_oid(scan.slot, log_events));
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    close_catalog_table(logs, AccessShareLock);
+    return shards;
+}
+
 bool is_event_log_uncommitted(const EventLog &log)
 {
     const CatalogTable logs = open_logs("logs_pkey", AccessShareLock);

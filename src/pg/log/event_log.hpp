@@ -10,6 +10,7 @@
 extern "C" {
 #include "catalog/pg_type.h"
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 #include "utils/snapshot.h"
 }
 
@@ -115,6 +116,9 @@ void require_log_of_webhooks(const EventLog &log, const char *function);
 
 // The log with this number; false if there is none.
 bool find_event_log_by_id(int32 log_id, EventLog *log);
+
+// The oids of the tables that are registered as shards, in the current memory context.
+List *registered_shards();
 
 // Was the log created or configured by the present transaction?
 bool is_event_log_uncommitted(const EventLog &log);

@@ -96,11 +96,18 @@ bool is_served(const Wake &wake, const Waiter &waiter)
     return false;
 }
 
+// A waiter for all logs waits as the default consumer of each.
+bool is_about(const Wake &wake, const Waiter &waiter)
+{
+    if (waiter.log_id == every_log)
+        return wake.consumer_id == all_consumers || wake.consumer_id == wake.log_id;
+    return (wake.log_id == all_logs || waiter.log_id == wake.log_id) &&
+           (wake.consumer_id == all_consumers || waiter.consumer_id == wake.consumer_id);
+}
+
 bool is_meant(const Wake &wake, const Place &place)
 {
-    return place.database == MyDatabaseId &&
-           (wake.log_id == all_logs || place.waiter.log_id == wake.log_id) &&
-           (wake.consumer_id == all_consumers || place.waiter.consumer_id == wake.consumer_id) &&
+    return place.database == MyDatabaseId && is_about(wake, place.waiter) &&
            (!wake.only_blocked || place.is_blocked) && &place != own && !is_served(wake, place.waiter);
 }
 

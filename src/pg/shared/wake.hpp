@@ -29,6 +29,9 @@ void wake_at_end(int32 log_id, int32 consumer_id);
 
 // -- for waiters ---------------------------------------------------------------------------------
 
+// For a waiter for all logs of the database.
+inline constexpr int32 every_log = -1;
+
 enum class WaiterKind : unsigned char { worker, client };
 
 struct Waiter {

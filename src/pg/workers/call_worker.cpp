@@ -283,7 +283,11 @@ struct Worker {
     MemoryContext batch;
     int slot;        // of max_workers
     const char *end; // the reason for its end
+    bool is_for_node; // it works on all shards of the server, one after the other
 };
+
+// In the place of a consumer's number.
+constexpr int32 all_shards = 0;
 
 // The reasons for a worker's end.
 constexpr const char *told_to_stop = "it was stopped", *no_log = "its log was dropped",
@@ -354,6 +358,8 @@ const char *find_log(Worker *worker)
         return no_rights;
     if (!find_event_log_of(worker->order.events, &worker->log))
         return no_log;
+    if (worker->is_for_node)
+        return nullptr;
     return see_as_consumer(worker->order.consumer_id, &worker->log) ? nullptr : no_consumer;
 }
 
@@ -362,12 +368,13 @@ void claim_as_waiter(Worker *worker)
 {
     constexpr int64 lease = 60 * USECS_PER_SEC;
     EventLog *log = &worker->log;
-    if (take_waiting_place())
+    if (!worker->is_for_node && take_waiting_place())
         start_waiting({log->log_id, log->consumer_id, WaiterKind::worker});
     ClaimOptions options = {worker->order.max_events, true, lease, default_worker(), false, false};
     options.outlook = &worker->outlook;
     claim_events(log, options, &worker->claim);
-    set_blocked(worker->outlook.is_blocked);
+    if (!worker->is_for_node)
+        set_blocked(worker->outlook.is_blocked);
 }
 
 const char *claim_batch(Worker *worker)
@@ -523,6 +530,91 @@ Outcome try_to_work(Worker *worker)
     return outcome;
 }
 
+// -- the shards of a server ------------------------------------------------------------------------
+
+// One round through the shards.
+struct Round {
+    List *shards;
+    Outcome outcome;
+    int events;
+    Outlook outlook;
+};
+
+// Registers as a waiter first, as in claim_as_waiter.
+void list_shards(Worker *worker, List **shards)
+{
+    const MemoryContext batch = worker->batch;
+    begin_transaction("looking for shards of", *worker);
+    if (take_waiting_place())
+        start_waiting({every_log, all_shards, WaiterKind::worker});
+    worker->end = !hold_extension(*worker) ? no_extension : has_rights(*worker) ? nullptr : no_rights;
+    MemoryContextSwitchTo(TopMemoryContext);
+    if (worker->end == nullptr)
+        *shards = registered_shards();
+    MemoryContextSwitchTo(batch);
+    end_transaction();
+}
+
+bool try_to_list_shards(Worker *worker, List **shards)
+{
+    volatile bool listed = false;
+    PG_TRY();
+    {
+        list_shards(worker, shards);
+        listed = true;
+    }
+    PG_CATCH();
+    {
+        survive_error();
+    }
+    PG_END_TRY();
+    return listed;
+}
+
+Outcome worse_of(Outcome round, Outcome shard)
+{
+    if (round == Outcome::worked || shard == Outcome::worked)
+        return Outcome::worked;
+    return round == Outcome::failed ? round : shard;
+}
+
+// A shard that was detached meanwhile is passed over.
+void work_on_shard(Worker *worker, Oid shard, Round *round)
+{
+    worker->order.events = shard;
+    worker->outlook = {DT_NOEND, false};
+    const Outcome outcome = try_to_work(worker);
+    MemoryContextSwitchTo(TopMemoryContext);
+    MemoryContextReset(worker->batch);
+    if (outcome == Outcome::ended && worker->end == no_log)
+        return;
+    round->outcome = outcome == Outcome::ended ? outcome : worse_of(round->outcome, outcome);
+    round->events += worker->claim.event_count;
+    round->outlook.next = Min(round->outlook.next, worker->outlook.next);
+    round->outlook.is_blocked = round->outlook.is_blocked || worker->outlook.is_blocked;
+}
+
+Outcome work_on_shards(Worker *worker)
+{
+    Round round = {NIL, Outcome::idle, 0, {DT_NOEND, false}};
+    worker->order.events = InvalidOid;
+    if (!try_to_list_shards(worker, &round.shards))
+        return Outcome::failed;
+    if (worker->end != nullptr)
+        return Outcome::ended;
+    ListCell *cell;
+    foreach (cell, round.shards) {
+        if (ShutdownRequestPending || round.outcome == Outcome::ended)
+            break;
+        work_on_shard(worker, lfirst_oid(cell), &round);
+    }
+    list_free(round.shards);
+    worker->outlook = round.outlook;
+    worker->claim.event_count = round.events;
+    set_blocked(round.outlook.is_blocked);
+    return round.outcome;
+}
+
 void reload_if_told()
 {
     if (ConfigReloadPending) {
@@ -584,7 +676,7 @@ void work(Worker *worker)
 {
     int64 pause = 0;
     while (!ShutdownRequestPending) {
-        const Outcome outcome = try_to_work(worker);
+        const Outcome outcome = worker->is_for_node ? work_on_shards(worker) : try_to_work(worker);
         MemoryContextSwitchTo(TopMemoryContext);
         MemoryContextReset(worker->batch);
         if (outcome == Outcome::ended)
@@ -634,7 +726,8 @@ void report_end(int, Datum)
 const char *come_up(Worker *worker)
 {
     begin_transaction("looking for", *worker);
-    const char *end = find_log(worker);
+    const char *end =
+        worker->is_for_node ? (hold_extension(*worker) ? nullptr : no_extension) : find_log(worker);
     if (end == nullptr && !take_slot(worker))
         end = no_slot;
     if (end == nullptr)
@@ -758,6 +851,51 @@ CALLHARDENING_FUNCTION(start_call_worker)
     PG_RETURN_INT32(Max(0, wanted - count_workers(&log)));
 }
 
+// What the locks and names of workers take from a log.
+static EventLog shards_of_server()
+{
+    EventLog shards = {};
+    shards.consumer_id = all_shards;
+    shards.events_name = "the shards of this server";
+    return shards;
+}
+
+static void require_server_argument(FunctionCallInfo fcinfo, int node)
+{
+    if (PG_ARGISNULL(node) || !PG_GETARG_BOOL(node) || !PG_ARGISNULL(0))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("node must be true, and log must be NULL"),
+                        errdetail("A worker of a server works on all of its shards."),
+                        errhint("For a worker of one log, leave node out.")));
+}
+
+CALLHARDENING_FUNCTION(start_node_worker)
+{
+    enum { log, node, max_events, poll, workers };
+    require_primary_server();
+    require_server_argument(fcinfo, node);
+    const WorkerOrder order = {MyDatabaseId,
+                               GetUserId(),
+                               get_extension_oid("callhardening", false),
+                               InvalidOid,
+                               all_shards,
+                               max_events_argument_of(fcinfo, max_events),
+                               poll_of(fcinfo, poll),
+                               false};
+    const int wanted = workers_of(fcinfo, workers);
+    require_connection_rights(order.role);
+    PG_RETURN_INT32(launch_missing(shards_of_server(), order, wanted));
+}
+
+CALLHARDENING_FUNCTION(node_worker_pids)
+{
+    const EventLog shards = shards_of_server();
+    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+    require_server_argument(fcinfo, 1);
+    put_pids(castNode(ReturnSetInfo, fcinfo->resultinfo), find_workers(&shards));
+    return Datum{0};
+}
+
 CALLHARDENING_FUNCTION(call_worker_pids)
 {
     EventLog log;
@@ -771,6 +909,7 @@ void callhardening_call_worker_main(Datum)
 {
     Worker worker = {};
     memcpy(&worker.order, MyBgworkerEntry->bgw_extra, sizeof worker.order);
+    worker.is_for_node = !OidIsValid(worker.order.events);
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
     pqsignal(SIGTERM, die);
     on_shmem_exit(report_end, Datum{0});

@@ -1,0 +1,259 @@
+
+-- moving a shard with what is remembered about it ----------------------------------------------------
+--
+-- Citus moves the rows of a shard. The state of its log is detached before, noted in a table that all servers have, and
+-- attached after it. Events are taken all the time. Each step can be repeated.
+
+CREATE FUNCTION _callhardening.moving_table(log regclass) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+SELECT format('%I.call_moving', n.nspname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid = log
+$$;
+
+COMMENT ON FUNCTION _callhardening.moving_table(regclass) IS
+'the table of a distributed log with the states of shards that are on their way';
+
+CREATE FUNCTION _callhardening.create_moving_table(schema name) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    EXECUTE format('CREATE TABLE %I.call_moving (
+        shard_id bigint PRIMARY KEY,
+        state jsonb NOT NULL,
+        to_host text NOT NULL,
+        to_port int NOT NULL,
+        noted_at timestamptz NOT NULL DEFAULT now())', schema);
+    EXECUTE format('COMMENT ON TABLE %I.call_moving IS
+        ''callhardening: shards that move_call_shard has detached and not attached yet, with their states''',
+        schema);
+    EXECUTE format('SELECT pg_catalog.create_reference_table(%L::regclass)', format('%I.call_moving', schema));
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.create_moving_table(name) IS
+'a part of create_distributed_call_tables: the table call_moving, the same on each server';
+
+CREATE FUNCTION _callhardening.noted_move(log regclass, shard bigint, OUT state jsonb, OUT to_host text,
+        OUT to_port int)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    EXECUTE format('SELECT m.state, m.to_host, m.to_port FROM %s AS m WHERE m.shard_id = $1',
+        _callhardening.moving_table(log)) INTO state, to_host, to_port USING shard;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.noted_move(regclass, bigint) IS
+'the state of a shard that is on its way, and where to; NULL: it is not';
+
+CREATE FUNCTION _callhardening.is_this_node(host text, port int) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT EXISTS (SELECT FROM _callhardening.citus_rows('SELECT n.nodeid FROM pg_catalog.pg_dist_node AS n
+    JOIN pg_catalog.pg_dist_local_group AS g ON g.groupid = n.groupid
+    WHERE n.nodename = ($1)[1] AND n.nodeport = ($1)[2]::int', ARRAY[host, port::text]) AS n (nodeid int))
+$$;
+
+COMMENT ON FUNCTION _callhardening.is_this_node(text, int) IS 'whether Citus knows this server by that host and port';
+
+CREATE FUNCTION _callhardening.note_move(log regclass, shard bigint, to_host text, to_port int) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET citus.enable_manual_changes_to_shards = on
+    AS $$
+DECLARE
+    shard_events regclass := (SELECT s.shard::regclass FROM _callhardening.local_shards(log) AS s
+        WHERE s.shard_id = note_move.shard);
+BEGIN
+    IF (_callhardening.noted_move(log, shard)).state IS NOT NULL THEN
+        EXECUTE format('UPDATE %s SET to_host = $2, to_port = $3 WHERE shard_id = $1',
+            _callhardening.moving_table(log)) USING shard, to_host, to_port;
+        RETURN 'was noted';
+    END IF;
+    -- A shard that is not attached has no state.
+    IF NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = shard_events) THEN
+        RETURN 'not attached';
+    END IF;
+    EXECUTE format('INSERT INTO %s (shard_id, state, to_host, to_port) VALUES ($1, $2, $3, $4)',
+        _callhardening.moving_table(log))
+    USING shard, @extschema@.detach_call_event_log(shard_events), to_host, to_port;
+    RETURN 'noted';
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.note_move(regclass, bigint, text, int) IS
+'the first step of move_call_shard, on the server with the shard: detaches it, and notes its state, in one transaction';
+
+CREATE FUNCTION _callhardening.attach_moved_shard(log regclass, shard bigint, shard_events regclass,
+        shard_calls regclass)
+    RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+DECLARE
+    note record := _callhardening.noted_move(log, shard);
+    answer text;
+BEGIN
+    IF note.state IS NULL THEN
+        RETURN NULL;
+    ELSIF NOT _callhardening.is_this_node(note.to_host, note.to_port) THEN
+        RETURN format('on its way to %s:%s', note.to_host, note.to_port);
+    END IF;
+    EXECUTE format('DELETE FROM %s WHERE shard_id = $1', _callhardening.moving_table(log)) USING shard;
+    answer := @extschema@.attach_call_event_log(shard_events, shard_calls, note.state);
+    UPDATE _callhardening.shard_logs AS l SET shard_id = shard WHERE l.events = shard_events;
+    RETURN answer;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.attach_moved_shard(regclass, bigint, regclass, regclass) IS
+'the last step of move_call_shard, on the server that has the shard now: attaches it with the noted state, and deletes '
+'the note, in one transaction. NULL: nothing is noted';
+
+CREATE FUNCTION _callhardening.ask_node(host text, port int, statement text) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    answer record;
+BEGIN
+    SELECT * INTO answer FROM _callhardening.citus_rows('SELECT r.success, r.result
+        FROM pg_catalog.master_run_on_worker(ARRAY[($1)[1]], ARRAY[($1)[2]::int], ARRAY[($1)[3]], false) AS r',
+        ARRAY[host, port::text, statement]) AS a (success boolean, result text);
+    IF NOT answer.success THEN
+        PERFORM _callhardening.raise_error('58000', format('node %s:%s did not do its part', host, port),
+            detail => answer.result, hint => 'Call move_call_shard again: it goes on where it has stopped.');
+    END IF;
+    RETURN answer.result;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.ask_node(text, int, text) IS
+'runs a statement on one node, in a transaction of its own, and returns its answer. Error: 58000 it has failed';
+
+CREATE FUNCTION _callhardening.shard_place(log regclass, shard bigint, OUT host text, OUT port int)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    SELECT * INTO host, port FROM _callhardening.citus_rows('SELECT n.nodename::text, n.nodeport
+        FROM pg_catalog.pg_dist_shard AS s JOIN pg_catalog.pg_dist_placement AS p ON p.shardid = s.shardid
+        JOIN pg_catalog.pg_dist_node AS n ON n.groupid = p.groupid AND n.noderole = ''primary''
+        WHERE s.logicalrelid = ($1)[1]::oid AND s.shardid = ($1)[2]::bigint', ARRAY[log::oid::text, shard::text])
+        AS p (host text, port int);
+    IF host IS NULL THEN
+        PERFORM _callhardening.raise_error('22023', format('%s has no shard %s', log, shard),
+            hint => 'attach_call_shards lists the shards.');
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.shard_place(regclass, bigint) IS
+'the server that has a shard of this distributed log. Error: 22023 there is no such shard';
+
+CREATE FUNCTION _callhardening.begin_shard_move(log regclass, shard bigint, to_host text, to_port int) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    place record;
+BEGIN
+    PERFORM _callhardening.require_citus('move_call_shard'::text);
+    PERFORM _callhardening.require_relation(log, 'log'::text);
+    IF shard IS NULL OR to_host IS NULL OR to_port IS NULL THEN
+        PERFORM _callhardening.raise_error('22004', 'shard_id, to_host and to_port must not be NULL');
+    END IF;
+    PERFORM _callhardening.require_table_owner(log);
+    place := _callhardening.shard_place(log, shard);
+    IF NOT EXISTS (SELECT FROM _callhardening.citus_rows('SELECT n.nodeid FROM pg_catalog.pg_dist_node AS n
+        WHERE n.nodename = ($1)[1] AND n.nodeport = ($1)[2]::int AND n.isactive', ARRAY[to_host, to_port::text])
+        AS n (nodeid int)) THEN
+        PERFORM _callhardening.raise_error('22023', format('there is no active node %s:%s', to_host, to_port),
+            hint => 'SELECT nodename, nodeport FROM pg_dist_node lists the nodes.');
+    END IF;
+    -- A note stays in any case: to move a shard to the server where it is gives it back to that server.
+    IF (place.host, place.port) <> (to_host, to_port) OR (_callhardening.noted_move(log, shard)).state IS NOT NULL THEN
+        PERFORM _callhardening.ask_node(place.host, place.port,
+            format('SELECT _callhardening.note_move(%L::regclass, %s, %L, %s)', log, shard, to_host, to_port));
+    END IF;
+    RETURN (place.host, place.port) <> (to_host, to_port);
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.begin_shard_move(regclass, bigint, text, int) IS
+'a part of move_call_shard: detaches the shard on its server. True: Citus has to move it. Its errors are those of '
+'move_call_shard';
+
+CREATE FUNCTION _callhardening.move_shard_rows(log regclass, shard bigint, to_host text, to_port int, mode text)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    place record := _callhardening.shard_place(log, shard);
+BEGIN
+    EXECUTE 'SELECT pg_catalog.citus_move_shard_placement($1, $2, $3, $4, $5,
+        $6::text::citus.shard_transfer_mode)'
+    USING shard, place.host, place.port, to_host, to_port, mode;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.move_shard_rows(regclass, bigint, text, int, text) IS
+'a part of move_call_shard: Citus moves the rows of the shard and of the shards beside it';
+
+CREATE FUNCTION _callhardening.end_shard_move(log regclass, to_host text, to_port int) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT _callhardening.ask_node(to_host, to_port, format('SELECT _callhardening.attach_node_shards(%L::regclass,
+    %L::regclass, %L)', log, l.calls, to_jsonb(l) - '{log_id,events,calls,adopted,settled_marks}'::text[]))
+FROM _callhardening.logs AS l WHERE l.events = log
+$$;
+
+COMMENT ON FUNCTION _callhardening.end_shard_move(regclass, text, int) IS
+'a part of move_call_shard: attaches the shard on its new server';
+
+CREATE PROCEDURE @extschema@.move_call_shard(log regclass, shard_id bigint, to_host text, to_port int,
+        shard_transfer_mode text DEFAULT 'auto')
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    moves boolean;
+BEGIN
+    moves := _callhardening.begin_shard_move(log, shard_id, to_host, to_port);
+    COMMIT;
+    IF moves THEN
+        PERFORM _callhardening.move_shard_rows(log, shard_id, to_host, to_port, shard_transfer_mode);
+        COMMIT;
+    END IF;
+    PERFORM _callhardening.end_shard_move(log, to_host, to_port);
+    COMMIT;
+END
+$$;
+REVOKE EXECUTE ON PROCEDURE @extschema@.move_call_shard(regclass, bigint, text, int, text) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'move_call_shard');
+
+COMMENT ON PROCEDURE @extschema@.move_call_shard(regclass, bigint, text, int, text) IS
+'Moves a shard of a distributed log, and the calls beside it, to another server, with what is
+remembered about it: each event is processed once. Call it on the coordinator, as a statement of
+its own, outside of a transaction. Events are taken meanwhile, and processed after the move.
+Claims of the shard become unknown, and their events come again. If it fails, call it again: it
+goes on where it has stopped. With the server where the shard is, it gives the shard back.
+- shard_id: of attach_call_shards
+- to_host, to_port: as in pg_dist_node
+- shard_transfer_mode: auto, force_logical or block_writes, as for citus_move_shard_placement
+Errors:
+- 22004: an argument is NULL
+- 22023: no such shard, or no active node with this name
+- 2D000: inside of a transaction
+- 42501: the caller is not the owner of the tables
+- 42P01: no such table
+- 55000: this database has no Citus
+- 58000: a node did not do its part';

@@ -1,0 +1,132 @@
+
+# A shard goes to another server with what is remembered about it, while webhooks come in: no event is lost, none is processed twice.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../../perl";
+use CitusCluster;
+use IPC::Run qw(start finish);
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+CitusCluster::require_citus();
+my $cluster = CitusCluster->new;
+my @workers = (1, 2, 3);
+$cluster->sql(0, q{CREATE SCHEMA t; SELECT create_distributed_call_tables('t', 3, 4)});
+$cluster->sql(0, q{SELECT attach_call_shards('t.call_events')});
+my ($shard) = split /\|/, $cluster->sql(0, q{SELECT min(shardid) FROM pg_dist_shard WHERE logicalrelid = 't.call_events'::regclass});
+
+sub place
+{
+	my $port = $cluster->sql(0, "SELECT nodeport FROM citus_shards WHERE shardid = $shard");
+	my ($number) = grep { $cluster->node($_)->port == $port } @workers;
+	return $number;
+}
+
+# How many events all nodes have claimed: each is processed once if it is the number of events.
+my $claimed = 0;
+
+sub process_all
+{
+	for my $number (@workers)
+	{
+		$claimed += $_ for map { $cluster->sql($number, "SELECT claimed - failed FROM process_call_events(100000, '$_')") }
+		  split /\n/, $cluster->sql($number, 'SELECT events FROM call_event_logs WHERE shard_id IS NOT NULL');
+	}
+	return;
+}
+
+sub ingest
+{
+	my ($from, $to, $state) = @_;
+	$cluster->sql(0, qq{SELECT count(ingest_call_event(format('{"call_id": %s, "state": "$state"}', n)))
+	    FROM generate_series($from, $to) AS n});
+	return;
+}
+
+sub move_statement
+{
+	my ($to, $mode) = @_;
+	return sprintf("CALL move_call_shard('t.call_events', %d, %s, '%s')", $shard, $cluster->host_and_port($to), $mode);
+}
+
+# A receiver: each webhook in a transaction of its own. What it was answered is in the log.
+my $next = 1000;
+
+sub start_receiver
+{
+	my $script = join "\n", map { sprintf q{SELECT ingest_call_event('{"call_id": %d, "state": "ringing"}');}, $next++ } 1 .. 400;
+	my $output = '';
+	my $node = $cluster->node(3);
+	my $receiver = start [ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$script, '>', \$output, '2>', \my $errors;
+	return [ $receiver, \$output ];
+}
+
+sub finish_receiver
+{
+	my ($receiver) = @_;
+	finish $receiver->[0];
+	return scalar split /\n/, ${ $receiver->[1] };
+}
+
+# -- in both modes, under a receiver -----------------------------------------------------------------
+
+ingest(1, 60, 'ringing');
+process_all();
+ingest(1, 60, 'connected');
+# One event waits for its retry, and one is dead.
+my $log = $cluster->sql(place(), "SELECT events FROM call_event_logs WHERE shard_id = $shard");
+$cluster->sql(place(), "SELECT configure_call_event_log('$log', max_attempts => 2)");
+$cluster->sql(place(), qq{CREATE TABLE c AS SELECT * FROM claim_call_events(2, log => '$log');
+    SELECT fail_call_event(claim_id, event_seq, 'not yet', '0') FROM c ORDER BY event_seq LIMIT 1;
+    SELECT complete_call_events(array_agg(DISTINCT claim_id)) FROM c});
+my $completed = $cluster->sql(place(), 'SELECT count(*) - 1 FROM c');
+my $answered = 0;
+for my $mode ('block_writes', 'force_logical')
+{
+	my $from = place();
+	my ($to) = grep { $_ != $from } @workers;
+	my $receiver = start_receiver();
+	$cluster->sql(0, move_statement($to, $mode));
+	$answered += finish_receiver($receiver);
+	is(place(), $to, "$mode: the shard is on its new server");
+	is($cluster->sql($to, "SELECT count(*) FROM call_event_logs WHERE shard_id = $shard"), 1, 'and attached there');
+	is($cluster->sql($from, "SELECT count(*) FROM call_event_logs WHERE shard_id = $shard"), 0, 'and nowhere else');
+	is($cluster->sql($to, 'SELECT attempts, errors -> 0 ->> $$error$$ FROM call_retrying_events'), '1|not yet',
+		'with the attempts of a failed event');
+}
+is($answered, 800, 'the receiver got an answer for each webhook');
+process_all();
+is($claimed + $completed, $cluster->sql(0, 'SELECT count(*) FROM t.call_events'), 'no event is lost, and none is processed twice');
+is($cluster->sql(0, 'SELECT count(*) FROM t.calls'), 860 - $completed, 'each call has its row, but those that another worker has completed')
+  if $completed == 0;
+is($cluster->sql(0, 'SELECT count(*) FROM t.calls WHERE dialpad_call_id >= 1000'), 800, 'each webhook with an answer has its call');
+is($cluster->sql(0, 'SELECT count(*) FROM t.call_moving'), 0, 'no note is left');
+
+# -- C5: each step can be repeated -------------------------------------------------------------------
+
+my $from = place();
+my ($to) = grep { $_ != $from } @workers;
+ingest(2000, 2020, 'ringing');
+like($cluster->messages(0, move_statement($to, 'no such mode')), qr/22P02/, 'a move ends between two of its steps');
+is($cluster->sql(0, "SELECT count(*) FROM t.call_moving WHERE shard_id = $shard"), 1, 'the state of the shard is noted');
+is($cluster->sql(0, "SELECT result ~ '^on its way to' FROM attach_call_shards('t.call_events') WHERE shard_id = $shard"), 't',
+	'attach_call_shards does not attach it without its state');
+ingest(2021, 2040, 'ringing');
+$cluster->sql(0, move_statement($from, 'auto'));
+is($cluster->sql($from, "SELECT count(*) FROM call_event_logs WHERE shard_id = $shard"), 1, 'it can be given back');
+like($cluster->messages(0, move_statement($to, 'no such mode')), qr/22P02/, 'once more');
+# Citus moves it, and the last step is missing.
+$cluster->sql(0, sprintf('SELECT citus_move_shard_placement(%d, %s, %s, $$block_writes$$)', $shard, $cluster->host_and_port($from),
+	$cluster->host_and_port($to)));
+is($cluster->sql(0, "SELECT result FROM attach_call_shards('t.call_events') WHERE shard_id = $shard"), 'attached',
+	'attach_call_shards does the last step of a move');
+process_all();
+is($claimed + $completed, $cluster->sql(0, 'SELECT count(*) FROM t.call_events'), 'exactly once, after all of it');
+like($cluster->messages(0, "CALL move_call_shard('t.call_events', 1, 'x', 1)"), qr/22023: t\.call_events has no shard 1/, 'no such shard');
+like($cluster->messages(0, "CALL move_call_shard('t.call_events', $shard, 'x', 1)"), qr/22023: there is no active node x:1/,
+	'no such node');
+$cluster->stop;
+done_testing();
