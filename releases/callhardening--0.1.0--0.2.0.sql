@@ -42,7 +42,8 @@ DECLARE
         WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND l.log_id IS DISTINCT FROM newcomer
             AND NOT l.is_of_changes AND l.shard_id IS NULL LIMIT 2);
 BEGIN
-    IF cardinality(others) < 2 AND NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.is_default) THEN
+    IF cardinality(others) < 2 AND NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.is_default)
+        AND NOT EXISTS (SELECT FROM _callhardening.detached_logs AS d WHERE d.is_default) THEN
         UPDATE _callhardening.logs AS l SET is_default = true WHERE l.log_id = coalesce(others[1], newcomer);
     END IF;
     RETURN (SELECT l.events FROM _callhardening.logs AS l WHERE l.is_default);
@@ -50,6 +51,11 @@ EXCEPTION WHEN unique_violation THEN
     RETURN (SELECT l.events FROM _callhardening.logs AS l WHERE l.is_default);
 END
 $$;
+
+COMMENT ON FUNCTION _callhardening.choose_default_log(int) IS
+'the default log; NULL: there is none. If there is none, it first makes the only other log the default, or else the '
+'newcomer. Several other logs: it makes none, nor while the default log is detached: its bodies would go into another '
+'log. Logs of changes do not count. newcomer: the log_id of a new log, or NULL';
 
 CREATE OR REPLACE FUNCTION _callhardening.follow_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -649,7 +655,8 @@ CREATE TABLE _callhardening.detached_logs (
     sequence regclass,
     state_id uuid NOT NULL,
     state jsonb,
-    detached_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+    detached_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    is_default boolean NOT NULL DEFAULT false
 );
 SELECT pg_catalog.pg_extension_config_dump('_callhardening.detached_logs', '');
 REVOKE ALL ON _callhardening.detached_logs FROM PUBLIC;
@@ -661,6 +668,8 @@ COMMENT ON COLUMN _callhardening.detached_logs.sequence IS
 COMMENT ON COLUMN _callhardening.detached_logs.state_id IS 'the member id of the state';
 COMMENT ON COLUMN _callhardening.detached_logs.state IS
 'what detach_call_event_log has returned; NULL: the log was attached with this state';
+COMMENT ON COLUMN _callhardening.detached_logs.is_default IS
+'true: it is the detached default log. No other log takes its place, since it would get the bodies of this one';
 
 CREATE VIEW _callhardening.my_detached_logs WITH (security_barrier) AS
 SELECT d.events, d.state_id, d.state, d.detached_at FROM _callhardening.detached_logs d
@@ -822,9 +831,9 @@ BEGIN
         ORDER BY l.consumer_id, l.lane FOR UPDATE);
     SELECT * INTO log FROM _callhardening.logs AS l WHERE l.log_id = number FOR UPDATE;
     IF log.log_id IS NULL OR EXISTS (
-        SELECT FROM _callhardening.lanes AS l
+        SELECT l.consumer_id, l.lane FROM _callhardening.lanes AS l
         WHERE l.consumer_id IN (SELECT c.consumer_id FROM _callhardening.consumers AS c WHERE c.log_id = number)
-            AND l <> ALL (locked))
+        EXCEPT SELECT k.consumer_id, k.lane FROM unnest(locked) AS k)
     THEN
         PERFORM _callhardening.raise_error('40001', format('event log %s was changed by another transaction', number),
             hint => 'Try again.');
@@ -859,11 +868,11 @@ BEGIN
     PERFORM _callhardening.require_no_call_worker(log);
     log := _callhardening.lock_whole_log(OLD.log_id);
     NEW.state := _callhardening.log_state(log) || NEW.state;
-    DELETE FROM _callhardening.logs AS l WHERE l.log_id = log.log_id;
-    INSERT INTO _callhardening.detached_logs (events, sequence, state_id, state)
-    VALUES (log.events, log.sequence, (NEW.state ->> 'id')::uuid, NEW.state)
+    INSERT INTO _callhardening.detached_logs (events, sequence, state_id, state, is_default)
+    VALUES (log.events, log.sequence, (NEW.state ->> 'id')::uuid, NEW.state, log.is_default IS TRUE)
     ON CONFLICT (events) DO UPDATE SET sequence = excluded.sequence, state_id = excluded.state_id,
-        state = excluded.state, detached_at = excluded.detached_at;
+        state = excluded.state, detached_at = excluded.detached_at, is_default = excluded.is_default;
+    DELETE FROM _callhardening.logs AS l WHERE l.log_id = log.log_id;
     RETURN NEW;
 END
 $$;
@@ -955,6 +964,8 @@ BEGIN
         PERFORM _callhardening.require_table_owner(settings.calls);
         RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', settings.calls);
     END IF;
+    -- Waits for the writers, so that a copy lacks no event with a stamp of this log. After the lanes, as workers do.
+    EXECUTE format('LOCK TABLE %s IN SHARE MODE', log);
     RETURN state;
 END
 $$;
@@ -970,6 +981,9 @@ From then on no function of the extension knows the log. The triggers of the tab
 clients insert meanwhile are processed after it is attached. Claims become unknown. Their events
 come again, and the attempt counts. The state has no secret. It is kept here until the log is
 attached or the table is dropped: called again, the function returns it again.
+A state fits the table that was detached with it. The detach waits for transactions with new events,
+so a copy made afterwards has all events with stamps of this log. If it was the default log,
+functions called without a log fail until it is attached, or until there is another default.
 - log: NULL is an error
 Errors:
 - 0A000: in REPEATABLE READ and SERIALIZABLE
@@ -1683,7 +1697,7 @@ BEGIN
         WHERE d.events = is_attached.events AND d.state_id::text = is_attached.state ->> 'id') THEN
         PERFORM _callhardening.raise_error('55000', format('table %s is an event log already', events),
             detail => 'It was not attached with this state.',
-            hint => format('SELECT detach_call_event_log(%L), then attach it with the state.', events));
+            hint => 'Attach the state to a copy of the table that it was detached from.');
     END IF;
     RETURN true;
 END
@@ -1691,6 +1705,23 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.is_attached(regclass, jsonb) IS
 'a part of attach_call_event_log: whether there is nothing left to do. Error: 55000 it is a log without this state';
+
+CREATE FUNCTION _callhardening.require_newest_state(events regclass, calls regclass, state jsonb) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM _callhardening.my_detached_logs AS d WHERE d.events = require_newest_state.events
+        AND d.state IS NOT NULL AND d.state_id::text <> require_newest_state.state ->> 'id') THEN
+        PERFORM _callhardening.raise_error('55000', format('this is not the newest state of table %s', events),
+            detail => 'This database keeps another one, from the last time the table was detached here.',
+            hint => format('SELECT attach_call_event_log(%L, %L) uses it.', events, calls));
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_newest_state(regclass, regclass, jsonb) IS
+'a part of attach_call_event_log: refuses (55000) a state beside the one that is kept here for the table';
 
 CREATE FUNCTION _callhardening.finish_attaching(events regclass, state jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -1747,6 +1778,7 @@ BEGIN
     IF _callhardening.is_attached(events, state) THEN
         RETURN 'was attached';
     END IF;
+    PERFORM _callhardening.require_newest_state(events, calls, state);
     present := coalesce(state,
         (SELECT d.state FROM _callhardening.my_detached_logs AS d WHERE d.events = attach_call_event_log.events));
     log := CASE WHEN present IS NULL THEN _callhardening.settings_of_triggers(events)
@@ -2446,7 +2478,10 @@ BEGIN
         -- A DROP in REPEATABLE READ does not see the row of a log made after its snapshot.
         DELETE FROM _callhardening.logs AS l
         WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = l.events);
-        DELETE FROM _callhardening.detached_logs AS d WHERE d.events = NEW.events; -- its state is of before
+        WITH was AS (DELETE FROM _callhardening.detached_logs AS d WHERE d.events = NEW.events RETURNING d.is_default)
+        UPDATE _callhardening.logs AS l SET is_default = true FROM was
+        WHERE l.log_id = NEW.log_id AND was.is_default
+            AND NOT EXISTS (SELECT FROM _callhardening.logs AS d WHERE d.is_default);
         IF NEW.is_of_changes THEN -- it is never the default, and has no consumer of its own
             RETURN NULL;
         END IF;
@@ -2459,7 +2494,8 @@ BEGIN
             RETURN NULL;
         END IF;
         chosen := _callhardening.choose_default_log(NEW.log_id);
-        IF chosen IS DISTINCT FROM NEW.events THEN
+        IF chosen IS DISTINCT FROM NEW.events
+            AND NOT EXISTS (SELECT FROM _callhardening.detached_logs AS d WHERE d.is_default) THEN
             PERFORM _callhardening.report('NOTICE', format('event log %s is not the default', NEW.events),
                 detail => coalesce('Functions called without a log use ' || chosen::text || '.',
                     'None of the event logs is: functions called without a log fail.'),

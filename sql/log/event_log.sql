@@ -381,7 +381,8 @@ DECLARE
         WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND l.log_id IS DISTINCT FROM newcomer
             AND NOT l.is_of_changes AND l.shard_id IS NULL LIMIT 2);
 BEGIN
-    IF cardinality(others) < 2 AND NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.is_default) THEN
+    IF cardinality(others) < 2 AND NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.is_default)
+        AND NOT EXISTS (SELECT FROM _callhardening.detached_logs AS d WHERE d.is_default) THEN
         UPDATE _callhardening.logs AS l SET is_default = true WHERE l.log_id = coalesce(others[1], newcomer);
     END IF;
     RETURN (SELECT l.events FROM _callhardening.logs AS l WHERE l.is_default);
@@ -392,7 +393,8 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.choose_default_log(int) IS
 'the default log; NULL: there is none. If there is none, it first makes the only other log the default, or else the '
-'newcomer. Several other logs: it makes none. Logs of changes do not count. newcomer: the log_id of a new log, or NULL';
+'newcomer. Several other logs: it makes none, nor while the default log is detached: its bodies would go into another '
+'log. Logs of changes do not count. newcomer: the log_id of a new log, or NULL';
 
 -- What is remembered about a log comes and goes with its row, by any writer: owners of logs have no right on the other
 -- tables, and need none. For a restored log, the dump has it.
@@ -421,7 +423,10 @@ BEGIN
         -- A DROP in REPEATABLE READ does not see the row of a log made after its snapshot.
         DELETE FROM _callhardening.logs AS l
         WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = l.events);
-        DELETE FROM _callhardening.detached_logs AS d WHERE d.events = NEW.events; -- its state is of before
+        WITH was AS (DELETE FROM _callhardening.detached_logs AS d WHERE d.events = NEW.events RETURNING d.is_default)
+        UPDATE _callhardening.logs AS l SET is_default = true FROM was
+        WHERE l.log_id = NEW.log_id AND was.is_default
+            AND NOT EXISTS (SELECT FROM _callhardening.logs AS d WHERE d.is_default);
         IF NEW.is_of_changes THEN -- it is never the default, and has no consumer of its own
             RETURN NULL;
         END IF;
@@ -434,7 +439,8 @@ BEGIN
             RETURN NULL;
         END IF;
         chosen := _callhardening.choose_default_log(NEW.log_id);
-        IF chosen IS DISTINCT FROM NEW.events THEN
+        IF chosen IS DISTINCT FROM NEW.events
+            AND NOT EXISTS (SELECT FROM _callhardening.detached_logs AS d WHERE d.is_default) THEN
             PERFORM _callhardening.report('NOTICE', format('event log %s is not the default', NEW.events),
                 detail => coalesce('Functions called without a log use ' || chosen::text || '.',
                     'None of the event logs is: functions called without a log fail.'),

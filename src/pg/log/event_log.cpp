@@ -103,13 +103,13 @@ enum DetachedColumn {
     detached_sequence,
     detached_id,
     detached_state,
-    detached_columns = 5
+    detached_at,
+    detached_is_default,
+    detached_columns = detached_is_default
 };
-constexpr CatalogColumn columns_of_detached[] = {{"events", REGCLASSOID},
-                                                 {"sequence", REGCLASSOID},
-                                                 {"state_id", UUIDOID},
-                                                 {"state", JSONBOID},
-                                                 {"detached_at", TIMESTAMPTZOID}};
+constexpr CatalogColumn columns_of_detached[] = {{"events", REGCLASSOID},         {"sequence", REGCLASSOID},
+                                                 {"state_id", UUIDOID},           {"state", JSONBOID},
+                                                 {"detached_at", TIMESTAMPTZOID}, {"is_default", BOOLOID}};
 static_assert(lengthof(columns_of_detached) == detached_columns, "each column is here");
 
 CatalogTable open_logs(const char *index, LOCKMODE lock)
@@ -331,6 +331,7 @@ char *sorted(List *names)
 // The names of the logs up to the marked one.
 struct FoundLogs {
     List *of_webhooks, *of_changes;
+    bool is_marked;
 };
 
 [[noreturn]] void raise_only_changes(const char *names)
@@ -346,7 +347,7 @@ struct FoundLogs {
 FoundLogs read_default_event_log(const KeyScan &scan, EventLog *log)
 {
     FoundLogs found = {};
-    for (bool is_default = false; !is_default && next_row(scan);) {
+    while (!found.is_marked && next_row(scan)) {
         const Oid events = row_oid(scan.slot, log_events);
         const char *name = is_live(events) ? relation_name(events) : nullptr;
         if (name == nullptr || row_int8(scan.slot, log_shard) != 0)
@@ -356,9 +357,28 @@ FoundLogs read_default_event_log(const KeyScan &scan, EventLog *log)
             read_log(scan.slot, log);
         List **names = is_of_changes ? &found.of_changes : &found.of_webhooks;
         *names = lappend(*names, const_cast<char *>(name));
-        is_default = row_bool(scan.slot, log_is_default);
+        found.is_marked = row_bool(scan.slot, log_is_default);
     }
     return found;
+}
+
+// Another log would get the bodies of the default one.
+void refuse_without_detached_default()
+{
+    const char *name = nullptr;
+    if (!has_detached_logs())
+        return;
+    const CatalogTable logs = open_catalog_table(detached_logs_layout, "detached_logs_pkey", AccessShareLock);
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(logs, snapshot, {});
+    while (name == nullptr && next_row(scan))
+        if (row_bool(scan.slot, detached_is_default))
+            name = relation_name(row_oid(scan.slot, detached_events));
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    close_catalog_table(logs, AccessShareLock);
+    if (name != nullptr)
+        raise_detached_log(name);
 }
 
 void find_default_event_log(EventLog *log)
@@ -370,6 +390,8 @@ void find_default_event_log(EventLog *log)
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
     close_catalog_table(logs, AccessShareLock);
+    if (!found.is_marked)
+        refuse_without_detached_default();
     if (list_length(found.of_webhooks) > 1)
         raise_no_default(sorted(found.of_webhooks));
     if (found.of_webhooks == NIL && found.of_changes != NIL)

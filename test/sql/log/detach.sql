@@ -147,3 +147,28 @@ SELECT (SELECT sum(pending) FROM pending_call_events('call_events', true)) = cou
 DROP SCHEMA away;
 DROP TABLE call_events, calls, taken;
 DROP FUNCTION add, take, fail, complete, copy_log;
+
+-- -- the default log, and old states ----------------------------------------------------------------------------------
+
+-- No other log takes the place of the default log while it is detached: it would get the bodies.
+CREATE SCHEMA first;
+CREATE SCHEMA second;
+SELECT create_call_tables('first');
+SET client_min_messages = warning;
+SELECT create_call_tables('second', provider => 'twilio');
+SELECT detach_call_event_log('first.call_events') AS older \gset
+SELECT ingest_call_event('{"call_id": 1}');
+SELECT count(*) FROM call_event_logs WHERE is_default;
+SELECT attach_call_event_log('first.call_events', 'first.calls');
+SELECT ingest_call_event('{"call_id": 1}');
+SELECT events FROM call_event_logs WHERE is_default;
+-- An older state would bring back events that are done, and the state of another log would settle events that are not.
+SELECT claimed FROM process_call_events();
+SELECT detach_call_event_log('first.call_events') IS NOT NULL AS detached;
+SELECT attach_call_event_log('first.call_events', 'first.calls', :'older');
+SELECT attach_call_event_log('first.call_events', 'first.calls');
+SELECT attach_call_event_log('first.call_events', 'first.calls', :'older');
+SELECT claimed FROM process_call_events();
+RESET client_min_messages;
+DROP TABLE first.call_events, first.calls, second.call_events, second.calls;
+DROP SCHEMA first, second;
