@@ -57,51 +57,6 @@ COMMENT ON FUNCTION _callhardening.choose_default_log(int) IS
 'newcomer. Several other logs: it makes none, nor while the default log is detached: its bodies would go into another '
 'log. Logs of changes do not count. newcomer: the log_id of a new log, or NULL';
 
-CREATE OR REPLACE FUNCTION _callhardening.follow_log() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    AS $$
-DECLARE
-    chosen regclass;
-    gone int[];
-BEGIN
-    IF TG_OP = 'DELETE' THEN
-        gone := OLD.log_id || ARRAY(SELECT c.consumer_id FROM _callhardening.consumers AS c
-            WHERE c.log_id = OLD.log_id);
-        DELETE FROM _callhardening.consumers WHERE log_id = OLD.log_id;
-        DELETE FROM _callhardening.lanes WHERE consumer_id = ANY (gone);
-        DELETE FROM _callhardening.claims WHERE consumer_id = ANY (gone);
-        DELETE FROM _callhardening.retrying_events WHERE consumer_id = ANY (gone);
-        DELETE FROM _callhardening.dead_events WHERE consumer_id = ANY (gone);
-        PERFORM _callhardening.drop_counts(OLD.events, gone);
-        DELETE FROM _callhardening.purges WHERE log_id = ANY (gone);
-        DELETE FROM _callhardening.purge_leftovers WHERE log_id = OLD.log_id;
-        PERFORM _callhardening.forget_workers_of(gone);
-        PERFORM _callhardening.choose_default_log(NULL::int);
-    ELSIF NEW.system_identifier <> 0 THEN
-        -- A DROP in REPEATABLE READ does not see the row of a log made after its snapshot.
-        DELETE FROM _callhardening.logs AS l
-        WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = l.events);
-        IF NEW.is_of_changes THEN -- it is never the default, and has no consumer of its own
-            RETURN NULL;
-        END IF;
-        INSERT INTO _callhardening.consumers (consumer_id, log_id, name) VALUES (NEW.log_id, NEW.log_id, 'default');
-        INSERT INTO _callhardening.lanes SELECT NEW.log_id, lane FROM generate_series(0, NEW.lanes - 1) AS lane;
-        IF NEW.shard_id IS NOT NULL THEN -- the distributed log may be the default
-            RETURN NULL;
-        END IF;
-        chosen := _callhardening.choose_default_log(NEW.log_id);
-        IF chosen IS DISTINCT FROM NEW.events THEN
-            PERFORM _callhardening.report('NOTICE', format('event log %s is not the default', NEW.events),
-                detail => coalesce('Functions called without a log use ' || chosen::text || '.',
-                    'None of the event logs is: functions called without a log fail.'),
-                hint => format('To make it the default: SELECT configure_call_event_log(%L, is_default => true).',
-                    NEW.events));
-        END IF;
-    END IF;
-    RETURN NULL;
-END
-$$;
-
 CREATE FUNCTION _callhardening.bury_stamped_events(log int, events regclass) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
