@@ -130,5 +130,6 @@ CALLHARDENING_FUNCTION(distribution)
 // True only if Citus is installed in this database: its other catalogs can be read then.
 CALLHARDENING_FUNCTION(has_citus)
 {
+    static_cast<void>(fcinfo);
     PG_RETURN_BOOL(OidIsValid(catalog_of_citus()));
 }

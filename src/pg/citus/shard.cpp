@@ -16,8 +16,8 @@ namespace
 Oid shard_guard()
 {
     Oid type = INT8ARRAYOID;
-    return LookupFuncName(list_make2(makeString(pstrdup("_callhardening")), makeString(pstrdup("call_shard_guard"))), 1,
-                          &type, false);
+    List *name = lappend(nullptr, makeString(pstrdup("_callhardening")));
+    return LookupFuncName(lappend(name, makeString(pstrdup("call_shard_guard"))), 1, &type, false);
 }
 
 } // namespace
@@ -37,8 +37,7 @@ void require_shard(int64 shard_id, const char *log)
     if (hold_shard(shard_id))
         return;
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("shard %s is on another server", log),
-                    errdetail("Citus has moved it."),
+                    errmsg("shard %s is on another server", log), errdetail("Citus has moved it."),
                     errhint("Call attach_call_shards. Then that server processes its events.")));
 }
 
