@@ -34,6 +34,11 @@ SELECT coalesce(s.relation, s.shell), 'gap', 'shard_not_attached',
         s.shell),
     format('SELECT * FROM attach_call_shards(%L).', s.shell)
 FROM shards AS s WHERE NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = s.relation)
+UNION ALL
+SELECT l.events, 'gap', 'shard_moved_away', format('Citus has moved shard %s to another node: its events are there',
+        l.shard_id),
+    'SELECT * FROM attach_call_shards(log), with the distributed log.'
+FROM _callhardening.logs AS l WHERE NOT _callhardening.is_placed_here(l.shard_id)
 $$;
 
 COMMENT ON FUNCTION _callhardening.distribution_gaps() IS

@@ -171,6 +171,11 @@ BEGIN
         PERFORM _callhardening.raise_error('22004', 'shard_id, to_host and to_port must not be NULL');
     END IF;
     PERFORM _callhardening.require_table_owner(log);
+    IF _callhardening.distribution(log) = 'schema' THEN
+        PERFORM _callhardening.raise_error('0A000', format('event log %s moves with its schema', log),
+            hint => 'detach_call_event_log on the node of the shard, citus_schema_move on the coordinator, '
+                'attach_call_event_log on the new node.');
+    END IF;
     place := _callhardening.shard_place(log, shard);
     IF NOT EXISTS (SELECT FROM _callhardening.citus_rows('SELECT n.nodeid FROM pg_catalog.pg_dist_node AS n
         WHERE n.nodename = ($1)[1] AND n.nodeport = ($1)[2]::int AND n.isactive', ARRAY[to_host, to_port::text])
@@ -250,6 +255,7 @@ goes on where it has stopped. With the server where the shard is, it gives the s
 - to_host, to_port: as in pg_dist_node
 - shard_transfer_mode: auto, force_logical or block_writes, as for citus_move_shard_placement
 Errors:
+- 0A000: the log of a distributed schema (citus_schema_move)
 - 22004: an argument is NULL
 - 22023: no such shard, or no active node with this name
 - 2D000: inside of a transaction

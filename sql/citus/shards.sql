@@ -24,7 +24,8 @@ CREATE FUNCTION _callhardening.local_shards(events regclass)
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT s.* FROM _callhardening.citus_rows('
-    SELECT e.shardid, pg_catalog.shard_name(e.logicalrelid, e.shardid), pg_catalog.shard_name(c.logicalrelid, c.shardid)
+    SELECT e.shardid, _callhardening.shard_name(e.logicalrelid, e.shardid),
+        _callhardening.shard_name(c.logicalrelid, c.shardid)
     FROM pg_catalog.pg_dist_shard AS e JOIN pg_catalog.pg_dist_placement AS p ON p.shardid = e.shardid
     JOIN pg_catalog.pg_dist_local_group AS g ON g.groupid = p.groupid
     JOIN pg_catalog.pg_dist_shard AS c ON c.logicalrelid = ($1)[2]::oid
@@ -122,6 +123,78 @@ CREATE TRIGGER set_shard_log INSTEAD OF UPDATE ON _callhardening.shard_logs FOR 
 COMMENT ON FUNCTION _callhardening.set_shard_log() IS
 'trigger function: sets signed and shard_id of a log for an owner without the right to do it';
 
+-- A log that was registered before Citus distributed it. Its events are in shards now, and have other stamps there.
+CREATE VIEW _callhardening.emptied_logs WITH (security_barrier) AS
+SELECT l.log_id, l.events, false AS is_emptied FROM _callhardening.my_logs l
+WHERE _callhardening.distribution(l.events) IS NOT NULL;
+REVOKE ALL ON _callhardening.emptied_logs FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES
+    ('own', 'emptied_logs', 'SELECT', NULL), ('own', 'emptied_logs', 'UPDATE', '{log_id, events}');
+
+COMMENT ON VIEW _callhardening.emptied_logs IS
+'the distributed logs of the caller''s tables: attach_call_shards sets is_emptied, so that only the settings stay';
+
+CREATE FUNCTION _callhardening.empty_log() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF NOT NEW.is_emptied OR NOT EXISTS (SELECT FROM _callhardening.consumers AS c WHERE c.log_id = OLD.log_id) THEN
+        RETURN NEW;
+    END IF;
+    PERFORM _callhardening.forget_workers_of(ARRAY[OLD.log_id]);
+    DELETE FROM _callhardening.consumers WHERE log_id = OLD.log_id;
+    DELETE FROM _callhardening.lanes WHERE consumer_id = OLD.log_id;
+    DELETE FROM _callhardening.claims WHERE consumer_id = OLD.log_id;
+    DELETE FROM _callhardening.retrying_events WHERE consumer_id = OLD.log_id;
+    DELETE FROM _callhardening.dead_events WHERE consumer_id = OLD.log_id;
+    DELETE FROM _callhardening.purges WHERE log_id = OLD.log_id;
+    DELETE FROM _callhardening.purge_leftovers WHERE log_id = OLD.log_id;
+    UPDATE _callhardening.logs SET first_lane = 0, adopted = NULL, settled_marks = '{}', notify = false
+    WHERE log_id = OLD.log_id;
+    RETURN NEW;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION _callhardening.empty_log() FROM PUBLIC;
+CREATE TRIGGER empty_log INSTEAD OF UPDATE ON _callhardening.emptied_logs FOR EACH ROW
+    EXECUTE FUNCTION _callhardening.empty_log();
+
+COMMENT ON FUNCTION _callhardening.empty_log() IS
+'trigger function: forgets lanes, claims, retrying and dead events of a log that has no events here any more';
+
+-- attach_call_event_log does not know that its table is a shard.
+CREATE FUNCTION _callhardening.mark_shards() RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+UPDATE _callhardening.logs AS l SET shard_id = s.shard_id, is_default = NULL
+FROM _callhardening.local_shards() AS s WHERE l.events = s.relation AND l.shard_id IS NULL
+$$;
+REVOKE EXECUTE ON FUNCTION _callhardening.mark_shards() FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'mark_shards');
+
+COMMENT ON FUNCTION _callhardening.mark_shards() IS
+'writes down which logs are shards, by the catalogs of Citus. A shard is never the default log';
+
+CREATE FUNCTION _callhardening.number_shard(shard regclass, shell regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    numbered name;
+BEGIN
+    FOR numbered IN SELECT a.attname FROM pg_attribute AS a JOIN pg_attribute AS s ON s.attname = a.attname
+        WHERE a.attrelid = shell AND a.attidentity <> '' AND s.attrelid = shard AND NOT s.atthasdef
+    LOOP
+        EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT nextval(%L::regclass)', shard, numbered,
+            pg_get_serial_sequence(shell::text, numbered));
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.number_shard(regclass, regclass) IS
+'gives the identity columns of a distributed table a default in a shard. Citus leaves it out, and each node has '
+'numbers of its own';
+
 CREATE FUNCTION _callhardening.attach_shard(distributed_log regclass, shard bigint, shard_events regclass,
         shard_calls regclass, settings _callhardening.logs)
     RETURNS text
@@ -134,10 +207,13 @@ DECLARE
     log int;
     answer text;
 BEGIN
+    PERFORM _callhardening.number_shard(shard_calls, _callhardening.shell_of(shard_calls));
     IF EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = shard_events) THEN
         RETURN 'was attached';
     END IF;
-    answer := _callhardening.attach_moved_shard(distributed_log, shard, shard_events, shard_calls);
+    IF settings.route_column IS NOT NULL THEN
+        answer := _callhardening.attach_moved_shard(distributed_log, shard, shard_events, shard_calls);
+    END IF;
     IF answer IS NOT NULL THEN
         RETURN answer;
     END IF;
@@ -145,6 +221,10 @@ BEGIN
     VALUES (shard_events, shard_calls, settings.provider, settings.lanes, settings.shape, settings.route_column, shard)
     RETURNING log_id INTO log;
     PERFORM _callhardening.bury_stamped_events(log, shard_events);
+    IF _callhardening.last_event(shard_events) > 0 THEN -- with stamps of another node, or of the time without a log
+        UPDATE _callhardening.attachable_logs AS l SET state = NULL WHERE l.log_id = log;
+        PERFORM _callhardening.adopt_log(shard_events, false);
+    END IF;
     RETURN 'attached';
 END
 $$;
@@ -188,6 +268,8 @@ BEGIN
         INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column)
         VALUES (events, calls, given.provider, given.lanes, given.shape, given.route_column);
     END IF;
+    UPDATE _callhardening.emptied_logs AS l SET is_emptied = true WHERE l.events = attach_node_shards.events;
+    PERFORM _callhardening.mark_shards();
     UPDATE _callhardening.shard_logs AS l SET signed = true
     WHERE l.events = attach_node_shards.events AND given.signed;
     FOR place IN SELECT * FROM _callhardening.local_shards(events) LOOP
@@ -212,6 +294,27 @@ COMMENT ON FUNCTION _callhardening.attach_node_shards(regclass, regclass, jsonb)
 'a part of attach_call_shards, on each node: registers the distributed log and its shards on this server with these '
 'settings of it, and forgets shards that are on another server now. Returns an array of shard_id and result';
 
+CREATE FUNCTION _callhardening.require_attachable_shards(log _callhardening.logs) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF log.sequence IS NOT NULL OR log.carry <> '{}' THEN
+        PERFORM _callhardening.raise_error('0A000',
+            format('event log %s was made of an existing table, and its shards cannot be attached', log.events),
+            hint => 'Undistribute the schema. Create a log with create_call_event_log, and distribute it again.');
+    ELSIF log.other_consumers <> '{}' THEN
+        PERFORM _callhardening.raise_error('0A000', format('event log %s has consumers', log.events),
+            detail => 'Each shard has consumers of its own.',
+            hint => 'Undistribute the schema, and drop the consumers (drop_call_consumer). After attach_call_shards '
+                'create them again for the shards.');
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_attachable_shards(_callhardening.logs) IS
+'a part of attach_call_shards: refuses (0A000) a log made by harden_call_events, and one with further consumers';
+
 CREATE FUNCTION @extschema@.attach_call_shards(log regclass) RETURNS TABLE (shard_id bigint, node text, result text)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -222,14 +325,16 @@ DECLARE
 BEGIN
     PERFORM _callhardening.require_citus('attach_call_shards'::text);
     PERFORM _callhardening.require_relation(log, 'log'::text);
-    SELECT * INTO known FROM _callhardening.logs AS l WHERE l.events = log AND l.route_column IS NOT NULL
-        AND l.shard_id IS NULL;
+    SELECT * INTO known FROM _callhardening.logs AS l WHERE l.events = log AND l.shard_id IS NULL
+        AND (l.route_column IS NOT NULL OR _callhardening.distribution(log) = 'schema');
     IF NOT FOUND THEN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('%s is not a distributed log of this server', log),
-            HINT = 'Create one with create_distributed_call_tables, and name it on the same server.';
+            HINT = 'Create one with create_distributed_call_tables, or with create_call_tables and '
+                'citus_schema_distribute. Name it on the same server.';
     END IF;
     PERFORM _callhardening.require_table_owner(log);
+    PERFORM _callhardening.require_attachable_shards(known);
     FOR answer IN SELECT * FROM _callhardening.ask_nodes(
         format('SELECT _callhardening.attach_node_shards(%L::regclass, %L::regclass, %L)', log, known.calls,
             to_jsonb(known) - '{log_id,events,calls,adopted,settled_marks}'::text[]))
@@ -248,7 +353,8 @@ INSERT INTO _callhardening.task_grants VALUES ('own', 'attach_call_shards');
 
 COMMENT ON FUNCTION @extschema@.attach_call_shards(regclass) IS
 'Makes each shard of a distributed log an event log of the server that has it, and passes the
-settings of the log on to all servers. Returns a row for each shard. Call it after the creation,
+settings of the log on to all servers. The log is one of create_distributed_call_tables, or one of
+a schema distributed by citus_schema_distribute. Returns a row for each shard. Call it after the creation,
 and let a scheduler call it: it does nothing where nothing is to do. After a move, a split or a
 restore by other means than move_call_shard, all events of a shard that are not purged are
 delivered once more. A node that does not answer is a WARNING and a row without a shard.
@@ -257,6 +363,7 @@ delivered once more. A node that does not answer is a WARNING and a row without 
 - result: attached, was attached, moved away (from this node), on its way (call move_call_shard
   again), or an error
 Errors:
+- 0A000: a log made by harden_call_events, or with consumers beside the default one
 - 22004: log is NULL
 - 42501: the caller is not the owner of the tables
 - 42P01: no such table

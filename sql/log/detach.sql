@@ -1128,6 +1128,7 @@ BEGIN
     IF state IS NOT NULL THEN -- a long state is read before the lock
         PERFORM _callhardening.require_valid_state(state);
     END IF;
+    PERFORM _callhardening.number_shard(calls, _callhardening.shell_of(calls));
     -- Waits for the writers: afterwards each event of the time without a log is here.
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', events);
     IF _callhardening.is_attached(events, state) THEN

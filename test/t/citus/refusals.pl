@@ -144,6 +144,9 @@ my %refusals = (
 	q{SELECT harden_call_events('t.call_events', 't.calls')} => refusal(
 		q{table t.call_events is distributed by Citus and cannot be changed as an event log}, $in_shards,
 		q{SELECT citus_schema_undistribute(...) or undistribute_table('t.call_events') first.}),
+	q{CALL move_call_shard('t.call_events', 102008, 'here', 5432)} => "ERROR:  0A000: event log t.call_events moves with its schema\n"
+	  . 'HINT:  detach_call_event_log on the node of the shard, citus_schema_move on the coordinator, attach_call_event_log on the '
+	  . 'new node.',
 	q{SELECT harden_call_events('t.webhooks', 't.calls')} => refusal(
 		q{table t.calls is distributed by Citus and cannot get an event log}, $in_shards,
 		q{Create the log in an ordinary schema. Then distribute the schema, and call attach_call_shards.}),
