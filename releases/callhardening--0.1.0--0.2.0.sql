@@ -1664,6 +1664,7 @@ COMMENT ON FUNCTION _callhardening.is_attached(regclass, jsonb) IS
 CREATE FUNCTION _callhardening.require_newest_state(events regclass, calls regclass, state jsonb) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 BEGIN
     IF EXISTS (SELECT FROM _callhardening.my_detached_logs AS d WHERE d.events = require_newest_state.events
@@ -2841,12 +2842,12 @@ WHERE _callhardening.is_table(l.events) AND (n.consumer_id OPERATOR(pg_catalog.=
 
 -- Citus: claims/monitor -----------------------------------------------------------------------
 
+-- Parsed now: readers of the view have no right on the schema.
 CREATE FUNCTION _callhardening.why_elsewhere(log regclass) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
-    AS $$
-SELECT format('event log %s is distributed by Citus (0A000)', log) WHERE _callhardening.distribution(log) IS NOT NULL
-$$;
+    RETURN CASE WHEN _callhardening.distribution(log) IS NOT NULL
+        THEN format('event log %s is distributed by Citus (0A000)', log) END;
 
 COMMENT ON FUNCTION _callhardening.why_elsewhere(regclass) IS
 'the error of the views for a log with its events in shards; NULL: they are here';

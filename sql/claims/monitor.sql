@@ -112,12 +112,12 @@ $$;
 COMMENT ON FUNCTION _callhardening.pending_events_or_error(regclass, name) IS
 'the estimates of pending_call_events for the views; for an unreadable log, its lanes with NULL, and why';
 
+-- Parsed now: readers of the view have no right on the schema.
 CREATE FUNCTION _callhardening.why_elsewhere(log regclass) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
-    AS $$
-SELECT format('event log %s is distributed by Citus (0A000)', log) WHERE _callhardening.distribution(log) IS NOT NULL
-$$;
+    RETURN CASE WHEN _callhardening.distribution(log) IS NOT NULL
+        THEN format('event log %s is distributed by Citus (0A000)', log) END;
 
 COMMENT ON FUNCTION _callhardening.why_elsewhere(regclass) IS
 'the error of the views for a log with its events in shards; NULL: they are here';

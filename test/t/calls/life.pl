@@ -284,7 +284,8 @@ query('native_schema', q{INSERT INTO call_events (payload) VALUES ('{"call_id": 
 my $gaps = q{SELECT relation, gap, detail, advice FROM call_enforcement WHERE level = 'gap'};
 is(query('native_schema', $gaps), q{call_events|log_not_registered|the table has the trigger stamp_call_event, }
 	. q{but no row in call_event_logs: no worker finds its events}
-	. q{|Restore the data of call_event_logs too, or call register_call_event_log('public.call_events', its calls table, 'dialpad', 64).},
+	. q{|Restore the data of call_event_logs too, or call register_call_event_log('public.call_events', its calls table, 'dialpad', 64). }
+	. q{If it was detached in another place: attach_call_event_log('public.call_events', its calls table, state).},
 	'a schema alone: an unregistered log is a gap');
 like(query('native_schema', q{SELECT detail FROM check_call_hardening() WHERE check_name = 'enforcement'}),
 	qr/log_not_registered/, 'a schema alone: the self-test reports it');
@@ -303,7 +304,8 @@ like(failure('native_schema', q{SELECT register_call_event_log('call_events', 'c
 run_tool('createdb', 'hooks_schema');
 load('hooks_schema', "$dumps/hooks_half_public.schema", 1);
 query('hooks_schema', q{INSERT INTO hooks VALUES (1, '{"call_id": 1, "state": "ringing"}')});
-my $advice = q{Restore the data of call_event_logs too, or call unharden_call_events('public.hooks'), and harden_call_events again.};
+my $advice = q{Restore the data of call_event_logs too, or call unharden_call_events('public.hooks'), and harden_call_events again. }
+	. q{If it was detached in another place: attach_call_event_log('public.hooks', its calls table, state).};
 like(query('hooks_schema', $gaps), qr/^hooks\|log_not_registered\|.*\|\Q$advice\E$/,
 	'a schema alone: an unregistered hardened table is a gap');
 query('hooks_schema',
