@@ -222,7 +222,11 @@ FormBody::Node FormBody::Member(const Node &form, std::string_view name) noexcep
 {
     if (form.kind != Node::Kind::form)
         return {};
-    const auto [first, last] = std::ranges::equal_range(form.members, name, {}, &FormMember::name);
+    // clang 14 cannot compile std::ranges::equal_range of libstdc++ 12.
+    const auto first = std::partition_point(form.members.begin(), form.members.end(),
+                                            [name](const FormMember &member) { return member.name < name; });
+    const auto last = std::partition_point(first, form.members.end(),
+                                           [name](const FormMember &member) { return member.name == name; });
     const std::span<const FormMember> found(first, last);
     if (found.empty())
         return {};

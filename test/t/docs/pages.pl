@@ -27,7 +27,8 @@ for my $page (@pages) {
 	my ($out, $err) = run_command([ "$root/scripts/development/check_pages.py", $page ]);
 	my ($run, $faults) = $out =~ /^1 pages: (\d+) run, .* (\d+) faults$/m;
 	my $has_none = $out =~ /: no blocks: /;
-	ok(defined $faults && $faults == 0 && ($run || $has_none), basename($page)) or diag($out, $err);
+	my $needs_citus = $out =~ /: not run: it needs .*Citus$/m;
+	ok(defined $faults && $faults == 0 && ($run || $has_none || $needs_citus), basename($page)) or diag($out, $err);
 	note($out);
 }
 
