@@ -32,7 +32,7 @@ SELECT DISTINCT call_event_partition(utf8(body), 65536, 'Twilio', 'text') AS of_
     E'CallSid=CA1&CallStatus=busy\r\n']) AS body;
 
 -- The log reads the same call, in all made-up traffic. It has redeliveries: they go the same way.
-CREATE TABLE body AS SELECT provider, id_type, body, utf8(body) AS bytes FROM call_providers() AS p
+CREATE TEMP TABLE body AS SELECT provider, id_type, body, utf8(body) AS bytes FROM call_providers() AS p
     JOIN unnest('{dialpad,aircall,twilio,zoom_phone}'::text[]) AS made (provider) USING (provider), call_traffic(200, 1, provider) AS body;
 CREATE FUNCTION opened(body text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
 SELECT CASE WHEN body LIKE '{%' THEN body::jsonb ELSE to_jsonb(body) END
