@@ -72,107 +72,6 @@ $$;
 COMMENT ON FUNCTION _callhardening.bury_stamped_events(int, regclass) IS
 'writes the events without a call of a newly registered log to call_dead_events';
 
-CREATE OR REPLACE FUNCTION @extschema@.register_call_event_log(events regclass, calls regclass, provider text DEFAULT 'dialpad',
-        lanes int DEFAULT 64, shape jsonb DEFAULT NULL)
-    RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-    AS $$
-DECLARE
-    key_type text;
-    missing name;
-    left_over name[] := ARRAY(
-        SELECT t.name FROM unnest(_callhardening.event_triggers(events)) AS t (name)
-        WHERE NOT EXISTS (SELECT FROM _callhardening.logs l WHERE l.events = register_call_event_log.events));
-    was_log boolean := cardinality(left_over) > 0;
-    log int;
-BEGIN
-    IF events IS NULL OR calls IS NULL OR provider IS NULL OR lanes IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'events, calls, provider and lanes must not be NULL';
-    END IF;
-    PERFORM _callhardening.require_log_tables(events, calls);
-    PERFORM _callhardening.require_valid_log_settings(provider, shape, lanes);
-    SELECT c.name INTO missing
-    FROM unnest('{event_seq,event_lane,event_xid,call_id,payload}'::name[]) WITH ORDINALITY AS c (name, position)
-    WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = events AND attname = c.name AND NOT attisdropped)
-    ORDER BY c.position LIMIT 1;
-    IF FOUND THEN
-        RAISE undefined_column USING MESSAGE = format('table %s has no column %I', events, missing),
-            HINT = 'For a table of events in use, call harden_call_events.';
-    END IF;
-    PERFORM _callhardening.require_no_obstacle(calls, '{}'::name[]);
-    PERFORM _callhardening.report_obstacles(events, calls, '{}'::name[]);
-    PERFORM _callhardening.warn_of_shared_keys(events, calls, provider);
-    PERFORM _callhardening.report_unknown_provider(provider);
-    PERFORM _callhardening.add_merge_columns(calls);
-    key_type := _callhardening.lock_call_key(calls);
-    -- A schema restored without data has the triggers, and no row of the log.
-    PERFORM _callhardening.drop_triggers(events, left_over);
-    PERFORM _callhardening.create_event_triggers(events, ARRAY['payload', provider, lanes::text, key_type]);
-    -- The trigger takes a missing identifier for this cluster's.
-    INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape)
-    VALUES (events, calls, provider, lanes, shape) RETURNING log_id INTO log;
-    -- What was appended without a log has a mark of a restore. Without a trigger it has no stamp. The rows of a copy
-    -- have the stamps and lanes of another log.
-    PERFORM _callhardening.write_as_owner(events, format('UPDATE %s AS e SET event_xid = pg_current_xact_id(),
-        (call_id, event_lane) = (SELECT s.call_id, s.event_lane
-            FROM _callhardening.event_stamp(e.payload::jsonb, $1[1], CAST($1[2] AS int), $1[3],
-                (SELECT CAST($1[5] AS jsonb))) AS s)
-        WHERE CAST($1[4] AS boolean) OR event_lane = _callhardening.no_lane(''not_stamped'')
-           OR event_lane >= CAST($1[2] AS int) OR event_xid > pg_current_xact_id()', events),
-        ARRAY[provider, lanes::text, key_type, was_log::text, coalesce(shape, 'null')::text]);
-    PERFORM _callhardening.bury_stamped_events(log, events);
-END
-$$;
-
-CREATE OR REPLACE FUNCTION _callhardening.log_table_gaps() RETURNS SETOF _callhardening.gap
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-WITH logs AS MATERIALIZED (
-    SELECT l.*, c.relkind, c.relpersistence FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events
-)
-SELECT l.events, 'gap', 'log_missing', format('event log %s was dropped while triggers were off', l.log_id),
-    'Delete its row in call_event_logs.'
-FROM _callhardening.logs l WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = l.events)
-UNION ALL
-SELECT l.events, 'gap', 'table_altered', 'the log is no ordinary table, or has children',
-    'Copy the events to a new log.'
-FROM logs l WHERE l.relkind <> 'r' OR EXISTS (SELECT FROM pg_inherits i WHERE l.events IN (i.inhparent, i.inhrelid))
-UNION ALL
-SELECT l.events, 'gap', 'table_unlogged', 'the log is an unlogged table: a crash of the server empties it',
-    format('ALTER TABLE %s SET LOGGED.', l.events)
-FROM logs l WHERE l.relpersistence = 'u'
-UNION ALL
-SELECT l.events, 'note', 'default_log', 'functions called without a log use this one',
-    'To choose another: SELECT configure_call_event_log(log, is_default => true).'
-FROM logs l WHERE l.is_default AND (SELECT count(*) FROM logs w WHERE NOT w.is_of_changes) > 1
-UNION ALL
-SELECT NULL, 'note', 'no_default_log',
-    'there are several event logs, and none is the default: functions called without a log fail',
-    'SELECT configure_call_event_log(log, is_default => true).'
-WHERE (SELECT count(*) FROM logs l WHERE NOT l.is_of_changes) > 1 AND NOT EXISTS (SELECT FROM logs l WHERE l.is_default)
-UNION ALL
-SELECT l.events, 'gap', 'sequence_missing', 'the sequence of event_seq is gone: rows cannot be inserted',
-    'Call unharden_call_events, and harden_call_events again.'
-FROM logs l WHERE l.sequence IS NOT NULL
-    AND NOT EXISTS (SELECT FROM pg_class s WHERE s.oid = l.sequence AND s.relkind = 'S')
-UNION ALL
-SELECT l.events, 'note', 'row_security',
-       'row-level security is enabled: a worker fails if it applies to the worker''s role',
-       format('Give their roles BYPASSRLS, or ALTER TABLE %s DISABLE ROW LEVEL SECURITY.', l.events)
-FROM logs l JOIN pg_class c ON c.oid = l.events WHERE c.relrowsecurity
-UNION ALL
-SELECT l.events, 'gap', 'index_missing',
-       format('there is no valid unique index on (%s)', array_to_string(k.keys, ', ')),
-       format('CREATE UNIQUE INDEX ON %s (%s).', l.events, array_to_string(k.keys, ', '))
-FROM logs l CROSS JOIN LATERAL (SELECT array_remove(e.keys || l.route_column, NULL)
-    FROM _callhardening.event_indexes() AS e) AS k (keys)
-WHERE NOT _callhardening.has_event_index(l.events, k.keys)
-UNION ALL
-SELECT l.events, s.level, s.gap, s.detail, s.advice
-FROM logs l CROSS JOIN LATERAL _callhardening.stray_event_gaps(l.events) AS s WHERE l.relkind = 'r'
-$$;
-
 -- tables that Citus distributes by the call ------------------------------------------------------
 --
 -- Citus is found by its catalogs, and its functions are called by EXECUTE: this extension does not need it.
@@ -322,7 +221,8 @@ CREATE FUNCTION _callhardening.local_shards(events regclass)
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT s.* FROM _callhardening.citus_rows('
-    SELECT e.shardid, pg_catalog.shard_name(e.logicalrelid, e.shardid), pg_catalog.shard_name(c.logicalrelid, c.shardid)
+    SELECT e.shardid, _callhardening.shard_name(e.logicalrelid, e.shardid),
+        _callhardening.shard_name(c.logicalrelid, c.shardid)
     FROM pg_catalog.pg_dist_shard AS e JOIN pg_catalog.pg_dist_placement AS p ON p.shardid = e.shardid
     JOIN pg_catalog.pg_dist_local_group AS g ON g.groupid = p.groupid
     JOIN pg_catalog.pg_dist_shard AS c ON c.logicalrelid = ($1)[2]::oid
@@ -432,10 +332,13 @@ DECLARE
     log int;
     answer text;
 BEGIN
+    PERFORM _callhardening.number_shard(shard_calls, _callhardening.shell_of(shard_calls));
     IF EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = shard_events) THEN
         RETURN 'was attached';
     END IF;
-    answer := _callhardening.attach_moved_shard(distributed_log, shard, shard_events, shard_calls);
+    IF settings.route_column IS NOT NULL THEN
+        answer := _callhardening.attach_moved_shard(distributed_log, shard, shard_events, shard_calls);
+    END IF;
     IF answer IS NOT NULL THEN
         RETURN answer;
     END IF;
@@ -443,6 +346,10 @@ BEGIN
     VALUES (shard_events, shard_calls, settings.provider, settings.lanes, settings.shape, settings.route_column, shard)
     RETURNING log_id INTO log;
     PERFORM _callhardening.bury_stamped_events(log, shard_events);
+    IF _callhardening.last_event(shard_events) > 0 THEN -- with stamps of another node, or of the time without a log
+        UPDATE _callhardening.attachable_logs AS l SET state = NULL WHERE l.log_id = log;
+        PERFORM _callhardening.adopt_log(shard_events, false);
+    END IF;
     RETURN 'attached';
 END
 $$;
@@ -469,7 +376,8 @@ $$;
 COMMENT ON FUNCTION _callhardening.pass_settings(regclass, _callhardening.logs) IS
 'gives the distributed log and its shards on this server the settings of another server';
 
-CREATE FUNCTION _callhardening.attach_node_shards(events regclass, calls regclass, settings jsonb) RETURNS jsonb
+CREATE FUNCTION _callhardening.attach_node_shards(events regclass, calls regclass, settings jsonb)
+    RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET citus.override_table_visibility = off
@@ -486,6 +394,8 @@ BEGIN
         INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column)
         VALUES (events, calls, given.provider, given.lanes, given.shape, given.route_column);
     END IF;
+    UPDATE _callhardening.emptied_logs AS l SET is_emptied = true WHERE l.events = attach_node_shards.events;
+    PERFORM _callhardening.mark_shards();
     UPDATE _callhardening.shard_logs AS l SET signed = true
     WHERE l.events = attach_node_shards.events AND given.signed;
     FOR place IN SELECT * FROM _callhardening.local_shards(events) LOOP
@@ -510,7 +420,8 @@ COMMENT ON FUNCTION _callhardening.attach_node_shards(regclass, regclass, jsonb)
 'a part of attach_call_shards, on each node: registers the distributed log and its shards on this server with these '
 'settings of it, and forgets shards that are on another server now. Returns an array of shard_id and result';
 
-CREATE FUNCTION @extschema@.attach_call_shards(log regclass) RETURNS TABLE (shard_id bigint, node text, result text)
+CREATE FUNCTION @extschema@.attach_call_shards(log regclass)
+    RETURNS TABLE (shard_id bigint, node text, result text)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -520,14 +431,16 @@ DECLARE
 BEGIN
     PERFORM _callhardening.require_citus('attach_call_shards'::text);
     PERFORM _callhardening.require_relation(log, 'log'::text);
-    SELECT * INTO known FROM _callhardening.logs AS l WHERE l.events = log AND l.route_column IS NOT NULL
-        AND l.shard_id IS NULL;
+    SELECT * INTO known FROM _callhardening.logs AS l WHERE l.events = log AND l.shard_id IS NULL
+        AND (l.route_column IS NOT NULL OR _callhardening.distribution(log) = 'schema');
     IF NOT FOUND THEN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('%s is not a distributed log of this server', log),
-            HINT = 'Create one with create_distributed_call_tables, and name it on the same server.';
+            HINT = 'Create one with create_distributed_call_tables, or with create_call_tables and '
+                'citus_schema_distribute. Name it on the same server.';
     END IF;
     PERFORM _callhardening.require_table_owner(log);
+    PERFORM _callhardening.require_attachable_shards(known);
     FOR answer IN SELECT * FROM _callhardening.ask_nodes(
         format('SELECT _callhardening.attach_node_shards(%L::regclass, %L::regclass, %L)', log, known.calls,
             to_jsonb(known) - '{log_id,events,calls,adopted,settled_marks}'::text[]))
@@ -546,7 +459,8 @@ INSERT INTO _callhardening.task_grants VALUES ('own', 'attach_call_shards');
 
 COMMENT ON FUNCTION @extschema@.attach_call_shards(regclass) IS
 'Makes each shard of a distributed log an event log of the server that has it, and passes the
-settings of the log on to all servers. Returns a row for each shard. Call it after the creation,
+settings of the log on to all servers. The log is one of create_distributed_call_tables, or one of
+a schema distributed by citus_schema_distribute. Returns a row for each shard. Call it after the creation,
 and let a scheduler call it: it does nothing where nothing is to do. After a move, a split or a
 restore by other means than move_call_shard, all events of a shard that are not purged are
 delivered once more. A node that does not answer is a WARNING and a row without a shard.
@@ -555,6 +469,7 @@ delivered once more. A node that does not answer is a WARNING and a row without 
 - result: attached, was attached, moved away (from this node), on its way (call move_call_shard
   again), or an error
 Errors:
+- 0A000: a log made by harden_call_events, or with consumers beside the default one
 - 22004: log is NULL
 - 42501: the caller is not the owner of the tables
 - 42P01: no such table
@@ -1729,6 +1644,7 @@ BEGIN
     IF state IS NOT NULL THEN -- a long state is read before the lock
         PERFORM _callhardening.require_valid_state(state);
     END IF;
+    PERFORM _callhardening.number_shard(calls, _callhardening.shell_of(calls));
     -- Waits for the writers: afterwards each event of the time without a log is here.
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', events);
     IF _callhardening.is_attached(events, state) THEN
@@ -2409,6 +2325,25 @@ Errors:
 
 -- Citus: log/event_log ------------------------------------------------------------------------
 
+CREATE FUNCTION _callhardening.forget_consumers(log int, numbers int[]) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DELETE FROM _callhardening.consumers WHERE consumer_id = ANY (numbers);
+DELETE FROM _callhardening.lanes WHERE consumer_id = ANY (numbers);
+DELETE FROM _callhardening.claims WHERE consumer_id = ANY (numbers);
+DELETE FROM _callhardening.retrying_events WHERE consumer_id = ANY (numbers);
+DELETE FROM _callhardening.dead_events WHERE consumer_id = ANY (numbers);
+DELETE FROM _callhardening.purges WHERE log_id = ANY (numbers);
+DELETE FROM _callhardening.purge_leftovers WHERE log_id = log;
+SELECT _callhardening.forget_workers_of(numbers);
+$$;
+REVOKE EXECUTE ON FUNCTION _callhardening.forget_consumers(int, int[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION _callhardening.forget_consumers(int, int[]) IS
+'forgets all consumers of a log: their lanes, claims, retrying and dead events, and their workers. log: its log_id. '
+'numbers: those of the consumers';
+
 CREATE OR REPLACE FUNCTION _callhardening.follow_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET citus.override_table_visibility = off
@@ -2420,15 +2355,8 @@ BEGIN
     IF TG_OP = 'DELETE' THEN
         gone := OLD.log_id || ARRAY(SELECT c.consumer_id FROM _callhardening.consumers AS c
             WHERE c.log_id = OLD.log_id);
-        DELETE FROM _callhardening.consumers WHERE log_id = OLD.log_id;
-        DELETE FROM _callhardening.lanes WHERE consumer_id = ANY (gone);
-        DELETE FROM _callhardening.claims WHERE consumer_id = ANY (gone);
-        DELETE FROM _callhardening.retrying_events WHERE consumer_id = ANY (gone);
-        DELETE FROM _callhardening.dead_events WHERE consumer_id = ANY (gone);
+        PERFORM _callhardening.forget_consumers(OLD.log_id, gone);
         PERFORM _callhardening.drop_counts(OLD.events, gone);
-        DELETE FROM _callhardening.purges WHERE log_id = ANY (gone);
-        DELETE FROM _callhardening.purge_leftovers WHERE log_id = OLD.log_id;
-        PERFORM _callhardening.forget_workers_of(gone);
         PERFORM _callhardening.choose_default_log(NULL::int);
     ELSIF NEW.system_identifier <> 0 THEN
         -- A DROP in REPEATABLE READ does not see the row of a log made after its snapshot.
@@ -3125,6 +3053,11 @@ SELECT coalesce(s.relation, s.shell), 'gap', 'shard_not_attached',
         s.shell),
     format('SELECT * FROM attach_call_shards(%L).', s.shell)
 FROM shards AS s WHERE NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = s.relation)
+UNION ALL
+SELECT l.events, 'gap', 'shard_moved_away', format('Citus has moved shard %s to another node: its events are there',
+        l.shard_id),
+    'SELECT * FROM attach_call_shards(log), with the distributed log.'
+FROM _callhardening.logs AS l WHERE NOT _callhardening.is_placed_here(l.shard_id)
 $$;
 
 COMMENT ON FUNCTION _callhardening.distribution_gaps() IS
@@ -3173,9 +3106,9 @@ COMMENT ON COLUMN @extschema@.call_enforcement.gap IS
 'column_not_filled, unique_not_filled, partition_missing; of event logs also log_missing, log_detached, '
 'log_not_registered, table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, '
 'calls_column_missing, carried_column_missing, carried_column_type, sequence_missing, shape_unusable, '
-'events_outside_lanes, trigger_not_always, distributed_log, shard_not_attached; notes: later_trigger, subscription, '
-'row_security, column_not_null, column_short, carried_column_null, call_ids_shared, not_read, default_log, '
-'no_default_log, payload_index_missing, distributed; none';
+'events_outside_lanes, trigger_not_always, distributed_log, shard_not_attached, shard_moved_away; notes: '
+'later_trigger, subscription, row_security, column_not_null, column_short, carried_column_null, call_ids_shared, '
+'not_read, default_log, no_default_log, payload_index_missing, distributed; none';
 
 -- Citus: monitoring/health --------------------------------------------------------------------
 
@@ -3733,7 +3666,8 @@ $$;
 COMMENT ON FUNCTION _callhardening.shard_place(regclass, bigint) IS
 'the server that has a shard of this distributed log. Error: 22023 there is no such shard';
 
-CREATE FUNCTION _callhardening.begin_shard_move(log regclass, shard bigint, to_host text, to_port int) RETURNS boolean
+CREATE FUNCTION _callhardening.begin_shard_move(log regclass, shard bigint, to_host text, to_port int)
+    RETURNS boolean
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -3746,6 +3680,11 @@ BEGIN
         PERFORM _callhardening.raise_error('22004', 'shard_id, to_host and to_port must not be NULL');
     END IF;
     PERFORM _callhardening.require_table_owner(log);
+    IF _callhardening.distribution(log) = 'schema' THEN
+        PERFORM _callhardening.raise_error('0A000', format('event log %s moves with its schema', log),
+            hint => 'detach_call_event_log on the node of the shard, citus_schema_move on the coordinator, '
+                'attach_call_event_log on the new node.');
+    END IF;
     place := _callhardening.shard_place(log, shard);
     IF NOT EXISTS (SELECT FROM _callhardening.citus_rows('SELECT n.nodeid FROM pg_catalog.pg_dist_node AS n
         WHERE n.nodename = ($1)[1] AND n.nodeport = ($1)[2]::int AND n.isactive', ARRAY[to_host, to_port::text])
@@ -3825,6 +3764,7 @@ goes on where it has stopped. With the server where the shard is, it gives the s
 - to_host, to_port: as in pg_dist_node
 - shard_transfer_mode: auto, force_logical or block_writes, as for citus_move_shard_placement
 Errors:
+- 0A000: the log of a distributed schema (citus_schema_move)
 - 22004: an argument is NULL
 - 22023: no such shard, or no active node with this name
 - 2D000: inside of a transaction
@@ -4025,72 +3965,7 @@ COMMENT ON COLUMN @extschema@.cluster_call_enforcement.gap IS
 COMMENT ON COLUMN @extschema@.cluster_call_enforcement.detail IS 'what was found';
 COMMENT ON COLUMN @extschema@.cluster_call_enforcement.advice IS 'what to do about it; NULL: nothing';
 
--- Citus, one schema for a tenant: log/detach --------------------------------------------------
-
-CREATE OR REPLACE FUNCTION @extschema@.attach_call_event_log(events regclass, calls regclass, state jsonb DEFAULT NULL)
-    RETURNS text
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-    SET citus.override_table_visibility = off
-    SET citus.enable_manual_changes_to_shards = on
-    AS $$
-DECLARE
-    log _callhardening.logs;
-    present jsonb;
-    signature jsonb;
-BEGIN
-    PERFORM _callhardening.require_read_committed('an event log cannot be attached'::text);
-    PERFORM _callhardening.require_event_table(events);
-    PERFORM _callhardening.require_calls_table(calls);
-    IF state IS NOT NULL THEN -- a long state is read before the lock
-        PERFORM _callhardening.require_valid_state(state);
-    END IF;
-    PERFORM _callhardening.number_shard(calls, _callhardening.shell_of(calls));
-    -- Waits for the writers: afterwards each event of the time without a log is here.
-    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', events);
-    IF _callhardening.is_attached(events, state) THEN
-        RETURN 'was attached';
-    END IF;
-    PERFORM _callhardening.require_newest_state(events, calls, state);
-    present := coalesce(state,
-        (SELECT d.state FROM _callhardening.my_detached_logs AS d WHERE d.events = attach_call_event_log.events));
-    log := CASE WHEN present IS NULL THEN _callhardening.settings_of_triggers(events)
-        ELSE _callhardening.settings_of_state(events, calls, present) END;
-    PERFORM _callhardening.require_attachable_log(events, calls, log);
-    PERFORM _callhardening.add_merge_columns(calls);
-    PERFORM _callhardening.renew_event_triggers(events, ARRAY[log.payload_column, log.provider, log.lanes::text,
-        _callhardening.lock_call_key(calls)] || CASE WHEN log.sequence IS NOT NULL THEN '{existing}'::text[] END);
-    -- The trigger takes a missing identifier for this cluster's.
-    INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, payload_column, event_type_column,
-        received_at_column, processed_at_column, carry, sequence, shape, route_column)
-    VALUES (events, calls, log.provider, log.lanes, log.payload_column, log.event_type_column,
-        log.received_at_column, log.processed_at_column, log.carry, log.sequence, log.shape, log.route_column);
-    UPDATE _callhardening.attachable_logs AS l SET state = _callhardening.state_of_table(events, present)
-    WHERE l.log_id = (SELECT m.log_id FROM _callhardening.my_logs AS m WHERE m.events = attach_call_event_log.events);
-    PERFORM _callhardening.finish_attaching(events, present);
-    RETURN CASE WHEN present IS NULL THEN 'adopted' ELSE 'attached' END;
-END
-$$;
-
--- Citus, one schema for a tenant: citus/shards ------------------------------------------------
-
-CREATE OR REPLACE FUNCTION _callhardening.local_shards(events regclass)
-    RETURNS TABLE (shard_id bigint, shard text, calls_shard text)
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-SELECT s.* FROM _callhardening.citus_rows('
-    SELECT e.shardid, _callhardening.shard_name(e.logicalrelid, e.shardid),
-        _callhardening.shard_name(c.logicalrelid, c.shardid)
-    FROM pg_catalog.pg_dist_shard AS e JOIN pg_catalog.pg_dist_placement AS p ON p.shardid = e.shardid
-    JOIN pg_catalog.pg_dist_local_group AS g ON g.groupid = p.groupid
-    JOIN pg_catalog.pg_dist_shard AS c ON c.logicalrelid = ($1)[2]::oid
-        AND c.shardminvalue IS NOT DISTINCT FROM e.shardminvalue
-    WHERE e.logicalrelid = ($1)[1]::oid', ARRAY[events::oid::text,
-        (SELECT l.calls::oid::text FROM _callhardening.logs AS l WHERE l.events = local_shards.events)])
-    AS s (shard_id bigint, shard text, calls_shard text)
-ORDER BY s.shard_id
-$$;
+-- Citus, one schema for a tenant ------------------------------------------------------------
 
 CREATE VIEW _callhardening.emptied_logs WITH (security_barrier) AS
 SELECT l.log_id, l.events, false AS is_emptied FROM _callhardening.my_logs l
@@ -4111,14 +3986,7 @@ BEGIN
     IF NOT NEW.is_emptied OR NOT EXISTS (SELECT FROM _callhardening.consumers AS c WHERE c.log_id = OLD.log_id) THEN
         RETURN NEW;
     END IF;
-    PERFORM _callhardening.forget_workers_of(ARRAY[OLD.log_id]);
-    DELETE FROM _callhardening.consumers WHERE log_id = OLD.log_id;
-    DELETE FROM _callhardening.lanes WHERE consumer_id = OLD.log_id;
-    DELETE FROM _callhardening.claims WHERE consumer_id = OLD.log_id;
-    DELETE FROM _callhardening.retrying_events WHERE consumer_id = OLD.log_id;
-    DELETE FROM _callhardening.dead_events WHERE consumer_id = OLD.log_id;
-    DELETE FROM _callhardening.purges WHERE log_id = OLD.log_id;
-    DELETE FROM _callhardening.purge_leftovers WHERE log_id = OLD.log_id;
+    PERFORM _callhardening.forget_consumers(OLD.log_id, ARRAY[OLD.log_id]);
     UPDATE _callhardening.logs SET first_lane = 0, adopted = NULL, settled_marks = '{}', notify = false
     WHERE log_id = OLD.log_id;
     RETURN NEW;
@@ -4168,80 +4036,6 @@ COMMENT ON FUNCTION _callhardening.number_shard(regclass, regclass) IS
 'gives the identity columns of a distributed table a default in a shard. Citus leaves it out, and each node has '
 'numbers of its own';
 
-CREATE OR REPLACE FUNCTION _callhardening.attach_shard(distributed_log regclass, shard bigint, shard_events regclass,
-        shard_calls regclass, settings _callhardening.logs)
-    RETURNS text
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-    SET citus.override_table_visibility = off
-    SET citus.enable_manual_changes_to_shards = on
-    AS $$
-DECLARE
-    log int;
-    answer text;
-BEGIN
-    PERFORM _callhardening.number_shard(shard_calls, _callhardening.shell_of(shard_calls));
-    IF EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = shard_events) THEN
-        RETURN 'was attached';
-    END IF;
-    IF settings.route_column IS NOT NULL THEN
-        answer := _callhardening.attach_moved_shard(distributed_log, shard, shard_events, shard_calls);
-    END IF;
-    IF answer IS NOT NULL THEN
-        RETURN answer;
-    END IF;
-    INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column, shard_id)
-    VALUES (shard_events, shard_calls, settings.provider, settings.lanes, settings.shape, settings.route_column, shard)
-    RETURNING log_id INTO log;
-    PERFORM _callhardening.bury_stamped_events(log, shard_events);
-    IF _callhardening.last_event(shard_events) > 0 THEN -- with stamps of another node, or of the time without a log
-        UPDATE _callhardening.attachable_logs AS l SET state = NULL WHERE l.log_id = log;
-        PERFORM _callhardening.adopt_log(shard_events, false);
-    END IF;
-    RETURN 'attached';
-END
-$$;
-
-CREATE OR REPLACE FUNCTION _callhardening.attach_node_shards(events regclass, calls regclass, settings jsonb)
-    RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-    SET citus.override_table_visibility = off
-    AS $$
-DECLARE
-    given _callhardening.logs := jsonb_populate_record(NULL::_callhardening.logs, settings);
-    answer jsonb := '[]';
-    place record;
-BEGIN
-    PERFORM _callhardening.require_table_owner(events);
-    -- Two sessions would attach a shard twice.
-    PERFORM pg_advisory_xact_lock('_callhardening.logs'::regclass::oid::int, events::oid::int);
-    IF NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = attach_node_shards.events) THEN
-        INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column)
-        VALUES (events, calls, given.provider, given.lanes, given.shape, given.route_column);
-    END IF;
-    UPDATE _callhardening.emptied_logs AS l SET is_emptied = true WHERE l.events = attach_node_shards.events;
-    PERFORM _callhardening.mark_shards();
-    UPDATE _callhardening.shard_logs AS l SET signed = true
-    WHERE l.events = attach_node_shards.events AND given.signed;
-    FOR place IN SELECT * FROM _callhardening.local_shards(events) LOOP
-        answer := answer || jsonb_build_object('shard_id', place.shard_id, 'result', _callhardening.attach_shard(
-            events, place.shard_id, place.shard::regclass, place.calls_shard::regclass, given));
-    END LOOP;
-    -- What Citus has moved away. Its old table may still be here.
-    FOR place IN SELECT l.log_id, l.shard_id FROM _callhardening.logs AS l
-        WHERE NOT _callhardening.is_placed_here(l.shard_id)
-            AND NOT EXISTS (SELECT FROM _callhardening.local_shards(attach_node_shards.events) AS s
-                WHERE s.shard_id = l.shard_id)
-    LOOP
-        UPDATE _callhardening.forgotten_logs AS l SET is_forgotten = true WHERE l.log_id = place.log_id;
-        answer := answer || jsonb_build_object('shard_id', place.shard_id, 'result', 'moved away');
-    END LOOP;
-    PERFORM _callhardening.pass_settings(events, given);
-    RETURN answer;
-END
-$$;
-
 CREATE FUNCTION _callhardening.require_attachable_shards(log _callhardening.logs) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -4262,175 +4056,6 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.require_attachable_shards(_callhardening.logs) IS
 'a part of attach_call_shards: refuses (0A000) a log made by harden_call_events, and one with further consumers';
-
-CREATE OR REPLACE FUNCTION @extschema@.attach_call_shards(log regclass)
-    RETURNS TABLE (shard_id bigint, node text, result text)
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-DECLARE
-    known _callhardening.logs;
-    answer record;
-BEGIN
-    PERFORM _callhardening.require_citus('attach_call_shards'::text);
-    PERFORM _callhardening.require_relation(log, 'log'::text);
-    SELECT * INTO known FROM _callhardening.logs AS l WHERE l.events = log AND l.shard_id IS NULL
-        AND (l.route_column IS NOT NULL OR _callhardening.distribution(log) = 'schema');
-    IF NOT FOUND THEN
-        RAISE object_not_in_prerequisite_state USING
-            MESSAGE = format('%s is not a distributed log of this server', log),
-            HINT = 'Create one with create_distributed_call_tables, or with create_call_tables and '
-                'citus_schema_distribute. Name it on the same server.';
-    END IF;
-    PERFORM _callhardening.require_table_owner(log);
-    PERFORM _callhardening.require_attachable_shards(known);
-    FOR answer IN SELECT * FROM _callhardening.ask_nodes(
-        format('SELECT _callhardening.attach_node_shards(%L::regclass, %L::regclass, %L)', log, known.calls,
-            to_jsonb(known) - '{log_id,events,calls,adopted,settled_marks}'::text[]))
-    LOOP
-        IF answer.error IS NOT NULL THEN
-            PERFORM _callhardening.warn_of_silence(answer.node, answer.error);
-            RETURN QUERY SELECT NULL::bigint, answer.node, answer.error;
-        END IF;
-        RETURN QUERY SELECT s.shard_id, answer.node, s.result
-        FROM jsonb_to_recordset(answer.answer::jsonb) AS s (shard_id bigint, result text) ORDER BY s.shard_id;
-    END LOOP;
-END
-$$;
-
-COMMENT ON FUNCTION @extschema@.attach_call_shards(regclass) IS
-'Makes each shard of a distributed log an event log of the server that has it, and passes the
-settings of the log on to all servers. The log is one of create_distributed_call_tables, or one of
-a schema distributed by citus_schema_distribute. Returns a row for each shard. Call it after the creation,
-and let a scheduler call it: it does nothing where nothing is to do. After a move, a split or a
-restore by other means than move_call_shard, all events of a shard that are not purged are
-delivered once more. A node that does not answer is a WARNING and a row without a shard.
-- log: the distributed log; name it on the server where it was created or configured
-- node: host and port
-- result: attached, was attached, moved away (from this node), on its way (call move_call_shard
-  again), or an error
-Errors:
-- 0A000: a log made by harden_call_events, or with consumers beside the default one
-- 22004: log is NULL
-- 42501: the caller is not the owner of the tables
-- 42P01: no such table
-- 55000: this database has no Citus, or it is no distributed log';
-
--- Citus, one schema for a tenant: citus/shard_move --------------------------------------------
-
-CREATE OR REPLACE FUNCTION _callhardening.begin_shard_move(log regclass, shard bigint, to_host text, to_port int)
-    RETURNS boolean
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-DECLARE
-    place record;
-BEGIN
-    PERFORM _callhardening.require_citus('move_call_shard'::text);
-    PERFORM _callhardening.require_relation(log, 'log'::text);
-    IF shard IS NULL OR to_host IS NULL OR to_port IS NULL THEN
-        PERFORM _callhardening.raise_error('22004', 'shard_id, to_host and to_port must not be NULL');
-    END IF;
-    PERFORM _callhardening.require_table_owner(log);
-    IF _callhardening.distribution(log) = 'schema' THEN
-        PERFORM _callhardening.raise_error('0A000', format('event log %s moves with its schema', log),
-            hint => 'detach_call_event_log on the node of the shard, citus_schema_move on the coordinator, '
-                'attach_call_event_log on the new node.');
-    END IF;
-    place := _callhardening.shard_place(log, shard);
-    IF NOT EXISTS (SELECT FROM _callhardening.citus_rows('SELECT n.nodeid FROM pg_catalog.pg_dist_node AS n
-        WHERE n.nodename = ($1)[1] AND n.nodeport = ($1)[2]::int AND n.isactive', ARRAY[to_host, to_port::text])
-        AS n (nodeid int)) THEN
-        PERFORM _callhardening.raise_error('22023', format('there is no active node %s:%s', to_host, to_port),
-            hint => 'SELECT nodename, nodeport FROM pg_dist_node lists the nodes.');
-    END IF;
-    -- A note stays in any case: to move a shard to the server where it is gives it back to that server.
-    IF (place.host, place.port) <> (to_host, to_port) OR (_callhardening.noted_move(log, shard)).state IS NOT NULL THEN
-        PERFORM _callhardening.ask_node(place.host, place.port,
-            format('SELECT _callhardening.note_move(%L::regclass, %s, %L, %s)', log, shard, to_host, to_port));
-    END IF;
-    RETURN (place.host, place.port) <> (to_host, to_port);
-END
-$$;
-
-COMMENT ON PROCEDURE @extschema@.move_call_shard(regclass, bigint, text, int, text) IS
-'Moves a shard of a distributed log, and the calls beside it, to another server, with what is
-remembered about it: each event is processed once. Call it on the coordinator, as a statement of
-its own, outside of a transaction. Events are taken meanwhile, and processed after the move.
-Claims of the shard become unknown, and their events come again. If it fails, call it again: it
-goes on where it has stopped. With the server where the shard is, it gives the shard back.
-- shard_id: of attach_call_shards
-- to_host, to_port: as in pg_dist_node
-- shard_transfer_mode: auto, force_logical or block_writes, as for citus_move_shard_placement
-Errors:
-- 0A000: the log of a distributed schema (citus_schema_move)
-- 22004: an argument is NULL
-- 22023: no such shard, or no active node with this name
-- 2D000: inside of a transaction
-- 42501: the caller is not the owner of the tables
-- 42P01: no such table
-- 55000: this database has no Citus
-- 58000: a node did not do its part';
-
--- Citus, one schema for a tenant: citus/distribution_gaps -------------------------------------
-
-CREATE OR REPLACE FUNCTION _callhardening.distribution_gaps() RETURNS SETOF _callhardening.gap
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-WITH states AS MATERIALIZED (
-    SELECT * FROM _callhardening.trigger_states() WHERE part = 'stamp'
-), shells AS MATERIALIZED (
-    SELECT s.relation::regclass AS events, l.log_id,
-        EXISTS (SELECT FROM _callhardening.consumers AS c WHERE c.log_id = l.log_id) AS has_lanes
-    FROM states AS s LEFT JOIN _callhardening.logs AS l ON l.events = s.relation
-    WHERE _callhardening.distribution(s.relation) IS NOT NULL
-), shards AS MATERIALIZED (
-    SELECT s.* FROM _callhardening.local_shards() AS s WHERE s.shell IN (SELECT relation FROM states)
-)
-SELECT s.events, 'gap', CASE WHEN s.has_lanes THEN 'distributed_log' ELSE 'log_not_registered' END,
-    CASE WHEN s.has_lanes THEN 'Citus has distributed the log: no worker here finds its new events'
-        ELSE 'Citus has distributed the log, and it has no row in call_event_logs here: this node ingests nothing' END,
-    format('On the coordinator: SELECT * FROM attach_call_shards(%L).', s.events)
-FROM shells AS s WHERE s.has_lanes OR s.log_id IS NULL
-UNION ALL
-SELECT s.events, 'note', 'distributed',
-    format('Citus has distributed the log: its events are in %s', coalesce(string_agg(
-        format('%s on %s:%s', h.shard, h.node, h.port), ', ' ORDER BY h.shard_id), 'no shard')),
-    'Workers and views of its events are on these nodes.'
-FROM shells AS s LEFT JOIN LATERAL (SELECT * FROM _callhardening.shards_of(s.events) LIMIT 4) AS h ON true
-WHERE s.log_id IS NOT NULL AND NOT s.has_lanes
-GROUP BY s.events
-UNION ALL
-SELECT coalesce(s.relation, s.shell), 'gap', 'shard_not_attached',
-    format('this node has shard %s of %s, and the shard is no event log: no worker finds its events', s.shard_id,
-        s.shell),
-    format('SELECT * FROM attach_call_shards(%L).', s.shell)
-FROM shards AS s WHERE NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = s.relation)
-UNION ALL
-SELECT l.events, 'gap', 'shard_moved_away', format('Citus has moved shard %s to another node: its events are there',
-        l.shard_id),
-    'SELECT * FROM attach_call_shards(log), with the distributed log.'
-FROM _callhardening.logs AS l WHERE NOT _callhardening.is_placed_here(l.shard_id)
-$$;
-
--- Citus, one schema for a tenant: monitoring/enforcement --------------------------------------
-
-COMMENT ON COLUMN @extschema@.call_enforcement.gap IS
-'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, '
-'policy_missing, rule, '
-'partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, '
-'unique_key_deferrable, key_unfit, column_missing, column_type, replica_role; of calls tables with a log also '
-'column_not_filled, unique_not_filled, partition_missing; of event logs also log_missing, log_detached, '
-'log_not_registered, table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, '
-'calls_column_missing, carried_column_missing, carried_column_type, sequence_missing, shape_unusable, '
-'events_outside_lanes, trigger_not_always, distributed_log, shard_not_attached, shard_moved_away; notes: '
-'later_trigger, subscription, row_security, column_not_null, column_short, carried_column_null, call_ids_shared, '
-'not_read, default_log, no_default_log, payload_index_missing, distributed; none';
-
--- Citus hides shards in pg_class, once more ---------------------------------------------------
-
-
 
 -- the members as installed ---------------------------------------------------------------------
 

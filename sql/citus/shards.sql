@@ -141,14 +141,7 @@ BEGIN
     IF NOT NEW.is_emptied OR NOT EXISTS (SELECT FROM _callhardening.consumers AS c WHERE c.log_id = OLD.log_id) THEN
         RETURN NEW;
     END IF;
-    PERFORM _callhardening.forget_workers_of(ARRAY[OLD.log_id]);
-    DELETE FROM _callhardening.consumers WHERE log_id = OLD.log_id;
-    DELETE FROM _callhardening.lanes WHERE consumer_id = OLD.log_id;
-    DELETE FROM _callhardening.claims WHERE consumer_id = OLD.log_id;
-    DELETE FROM _callhardening.retrying_events WHERE consumer_id = OLD.log_id;
-    DELETE FROM _callhardening.dead_events WHERE consumer_id = OLD.log_id;
-    DELETE FROM _callhardening.purges WHERE log_id = OLD.log_id;
-    DELETE FROM _callhardening.purge_leftovers WHERE log_id = OLD.log_id;
+    PERFORM _callhardening.forget_consumers(OLD.log_id, ARRAY[OLD.log_id]);
     UPDATE _callhardening.logs SET first_lane = 0, adopted = NULL, settled_marks = '{}', notify = false
     WHERE log_id = OLD.log_id;
     RETURN NEW;

@@ -396,6 +396,25 @@ COMMENT ON FUNCTION _callhardening.choose_default_log(int) IS
 'newcomer. Several other logs: it makes none, nor while the default log is detached: its bodies would go into another '
 'log. Logs of changes do not count. newcomer: the log_id of a new log, or NULL';
 
+CREATE FUNCTION _callhardening.forget_consumers(log int, numbers int[]) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DELETE FROM _callhardening.consumers WHERE consumer_id = ANY (numbers);
+DELETE FROM _callhardening.lanes WHERE consumer_id = ANY (numbers);
+DELETE FROM _callhardening.claims WHERE consumer_id = ANY (numbers);
+DELETE FROM _callhardening.retrying_events WHERE consumer_id = ANY (numbers);
+DELETE FROM _callhardening.dead_events WHERE consumer_id = ANY (numbers);
+DELETE FROM _callhardening.purges WHERE log_id = ANY (numbers);
+DELETE FROM _callhardening.purge_leftovers WHERE log_id = log;
+SELECT _callhardening.forget_workers_of(numbers);
+$$;
+REVOKE EXECUTE ON FUNCTION _callhardening.forget_consumers(int, int[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION _callhardening.forget_consumers(int, int[]) IS
+'forgets all consumers of a log: their lanes, claims, retrying and dead events, and their workers. log: its log_id. '
+'numbers: those of the consumers';
+
 -- What is remembered about a log comes and goes with its row, by any writer: owners of logs have no right on the other
 -- tables, and need none. For a restored log, the dump has it.
 CREATE FUNCTION _callhardening.follow_log() RETURNS trigger
@@ -409,15 +428,8 @@ BEGIN
     IF TG_OP = 'DELETE' THEN
         gone := OLD.log_id || ARRAY(SELECT c.consumer_id FROM _callhardening.consumers AS c
             WHERE c.log_id = OLD.log_id);
-        DELETE FROM _callhardening.consumers WHERE log_id = OLD.log_id;
-        DELETE FROM _callhardening.lanes WHERE consumer_id = ANY (gone);
-        DELETE FROM _callhardening.claims WHERE consumer_id = ANY (gone);
-        DELETE FROM _callhardening.retrying_events WHERE consumer_id = ANY (gone);
-        DELETE FROM _callhardening.dead_events WHERE consumer_id = ANY (gone);
+        PERFORM _callhardening.forget_consumers(OLD.log_id, gone);
         PERFORM _callhardening.drop_counts(OLD.events, gone);
-        DELETE FROM _callhardening.purges WHERE log_id = ANY (gone);
-        DELETE FROM _callhardening.purge_leftovers WHERE log_id = OLD.log_id;
-        PERFORM _callhardening.forget_workers_of(gone);
         PERFORM _callhardening.choose_default_log(NULL::int);
     ELSIF NEW.system_identifier <> 0 THEN
         -- A DROP in REPEATABLE READ does not see the row of a log made after its snapshot.

@@ -125,7 +125,7 @@ private:
 
     void Begin(Node node) noexcept
     {
-        before_count_ = behind_count_ = 0;
+        depth_ = 0;
         kept_ = body_.Text(node);
     }
 
@@ -135,8 +135,8 @@ private:
         const std::string_view chosen = body_.Text(element), whole = body_.Text(array);
         if (array.at != body_.Root().at || !TextBody::IsObject(element)) {
             const char *const bracket = whole.data() + whole.size() - 1;
-            before_[before_count_++] = Between(kept_.data(), array.at + 1);
-            behind_[behind_count_++] = Between(bracket, kept_.data() + kept_.size());
+            before_[depth_] = Between(kept_.data(), array.at + 1);
+            behind_[depth_++] = Between(bracket, kept_.data() + kept_.size());
         }
         kept_ = chosen;
     }
@@ -149,15 +149,15 @@ private:
     std::string_view Join() noexcept
     {
         std::size_t size = kept_.size();
-        for (std::size_t i = 0; i < before_count_; ++i)
+        for (std::size_t i = 0; i < depth_; ++i)
             size += before_[i].size() + behind_[i].size();
         char *const part = arena_.AllocateText(size), *end = part;
         if (part == nullptr)
             return {};
-        for (std::size_t i = 0; i < before_count_; ++i)
+        for (std::size_t i = 0; i < depth_; ++i)
             end = std::copy(before_[i].begin(), before_[i].end(), end);
         end = std::copy(kept_.begin(), kept_.end(), end);
-        for (std::size_t i = behind_count_; i-- > 0;)
+        for (std::size_t i = depth_; i-- > 0;)
             end = std::copy(behind_[i].begin(), behind_[i].end(), end);
         return {part, size};
     }
@@ -166,7 +166,7 @@ private:
     Arena &arena_;
     std::string_view kept_;                                            // the innermost chosen element
     std::string_view before_[max_part_steps], behind_[max_part_steps]; // of the elements around it
-    std::size_t before_count_ = 0, behind_count_ = 0;
+    std::size_t depth_ = 0;                                            // how many are around it
 };
 
 // The members around a part are in each of them.

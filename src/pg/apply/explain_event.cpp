@@ -324,15 +324,8 @@ const Shape *require_shape_of(std::string_view provider)
     if (IsBlank(provider))
         ereport(ERROR,
                 (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a provider or a shape must be given")));
-    const Shape *shape = shape_of_provider(provider);
-    if (shape == nullptr && !IsKnownProvider(provider))
-        refuse_unknown_provider(provider);
-    if (shape == nullptr)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("events of call provider \"%s\" cannot be read", to_cstring(provider)),
-                        errhint("call_providers() lists the providers with a shape. For another provider, "
-                                "give its shape.")));
-    return shape;
+    return require_shape(provider, "call_providers() lists the providers with a shape. For another provider, "
+                                   "give its shape.");
 }
 
 // A calls table with every column, and no calls.

@@ -141,7 +141,6 @@ CALLHARDENING_FUNCTION(pending_call_events)
     monitor.exact = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
     InitMaterializedSRF(fcinfo, 0);
     find_event_log(fcinfo, 0, &monitor.log);
-    monitor.exact |= monitor.log.shard_id != 0; // each node numbers its events from far above the others'
     choose_consumer(fcinfo, 2, &monitor.log);
     // Each server of a cluster numbers events from its own beginning. So numbers say nothing about how many there are.
     monitor.exact = monitor.exact || monitor.log.shard_id != 0;

@@ -35,16 +35,10 @@ int require_partitions(int partitions)
     return partitions;
 }
 
-const Shape *require_shape(std::string_view provider)
+const Shape *shape_argument(FunctionCallInfo fcinfo, int provider)
 {
-    const Shape *shape = shape_of_provider(provider);
-    if (shape == nullptr && !IsKnownProvider(provider))
-        refuse_unknown_provider(provider);
-    if (shape == nullptr)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("events of call provider \"%s\" cannot be read", to_cstring(provider)),
-                        errhint("call_providers() lists the providers with a shape.")));
-    return shape;
+    return require_shape(text_argument(fcinfo, provider),
+                         "call_providers() lists the providers with a shape.");
 }
 
 KeyKind require_key_kind(std::string_view key_type)
@@ -90,7 +84,7 @@ using namespace callhardening;
 CALLHARDENING_FUNCTION(call_event_partition)
 {
     enum { body_argument, partitions, provider, key_type };
-    const Routing routing = {require_shape(text_argument(fcinfo, provider)),
+    const Routing routing = {shape_argument(fcinfo, provider),
                              require_key_kind(text_argument(fcinfo, key_type)),
                              require_partitions(PG_GETARG_INT32(partitions))};
     const std::string_view body = text_argument(fcinfo, body_argument);
@@ -106,7 +100,7 @@ CALLHARDENING_FUNCTION(divide_call_event)
     const auto *result = castNode(ReturnSetInfo, fcinfo->resultinfo);
     if (PG_ARGISNULL(body_argument) || PG_ARGISNULL(provider))
         PG_RETURN_NULL();
-    const Shape &shape = *require_shape(text_argument(fcinfo, provider));
+    const Shape &shape = *shape_argument(fcinfo, provider);
     const std::string_view body = text_argument(fcinfo, body_argument);
     const auto parts = read_body(body, [&](Arena &arena, const volatile sig_atomic_t &interrupt) {
         return DivideBody(body, shape, arena, interrupt);

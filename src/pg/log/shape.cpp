@@ -26,6 +26,18 @@ namespace callhardening
     pg_unreachable();
 }
 
+const Shape *require_shape(std::string_view provider, const char *hint)
+{
+    const Shape *shape = shape_of_provider(provider);
+    if (shape == nullptr && !IsKnownProvider(provider))
+        refuse_unknown_provider(provider);
+    if (shape == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("events of call provider \"%s\" cannot be read", to_cstring(provider)),
+                        errhint("%s", hint)));
+    return shape;
+}
+
 namespace
 {
 

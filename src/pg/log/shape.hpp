@@ -14,6 +14,9 @@ namespace callhardening
 
 [[noreturn]] void refuse_unknown_provider(std::string_view provider);
 
+// The shape of a provider. Raises 22023 for an unknown provider, and for one without a shape, with this hint.
+const Shape *require_shape(std::string_view provider, const char *hint);
+
 // The document as text. Raises an error if it is too long to be a shape.
 std::string_view shape_text(Jsonb *document);
 
