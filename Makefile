@@ -20,7 +20,7 @@
 #   make check-mutants   the history test on modules without one of the event log's safeguards; MUTANTS="fence random" for some
 #   make check-citus     the TAP tests on Citus: a coordinator and three workers, if the server of PG_CONFIG has Citus
 #   make check-builds    compares the sanitizer's bytes from several builds of the rules
-#   make freeze          keeps the install script of a release in releases; check-release: whether it is still the same
+#   make freeze          keeps the scripts of a release in releases; check-release: whether they are still the same
 #   make check-model     checks a model of the event log's protocol, and finds the failure without each safeguard (spin)
 #   make dist            the archives of a release, of the last commit, in build/dist: the same bytes each time
 #   make check-packages  the Debian packages, built in chroots of three releases, installed and tried in other chroots;
@@ -49,11 +49,14 @@ FRAGMENTS = base/prelude words/provider words/direction words/status words/trans
 	monitoring/timeline monitoring/counts monitoring/collectors monitoring/metrics monitoring/report monitoring/check \
 	traffic/generate base/roles monitoring/installed
 SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
-DATA_built = $(SCRIPT)
 
-# A released script never changes. Update scripts lead from one version to the next: releases/callhardening--A--B.sql.
-RELEASED = releases/$(notdir $(SCRIPT))
+# A released script never changes. The update to this version is built too, from the release before it.
+RELEASES = $(shell ls releases | sed -n 's/^$(EXTENSION)--\([^-]*\)\.sql$$/\1/p' | sort -V)
+LAST_RELEASE = $(lastword $(filter-out $(EXTVERSION),$(RELEASES)))
+UPDATE = sql/$(EXTENSION)--$(LAST_RELEASE)--$(EXTVERSION).sql
+RELEASED = $(patsubst sql/%,releases/%,$(SCRIPT) $(UPDATE))
 DATA = $(filter-out $(RELEASED),$(wildcard releases/*.sql))
+DATA_built = $(SCRIPT) $(UPDATE)
 
 # -- how it is tested --------------------------------------------------------------------------
 
@@ -96,17 +99,20 @@ $(VERSIONED): callhardening.control
 # Some macros of PostgreSQL are GNU C (AllocSetContextCreate). clang warns about them even in system headers.
 $(GLUE): override CXXFLAGS += -Wno-gnu-statement-expression
 
-# Once, for each release: keeps its install script.
+# Once, for each release: keeps its scripts.
 .PHONY: freeze check-release
 freeze: check-release
-	mkdir -p $(dir $(RELEASED))
-	cp $(SCRIPT) $(RELEASED)
-check-release: $(SCRIPT)
-	@[ ! -e $(RELEASED) ] || cmp $(RELEASED) $(SCRIPT) || { echo '$(EXTVERSION) is released. For a change, raise' \
-		'default_version in callhardening.control, and write releases/$(EXTENSION)--$(EXTVERSION)--NEW.sql.'; exit 1; }
+	cp $(SCRIPT) $(UPDATE) releases
+check-release: $(SCRIPT) $(UPDATE)
+	@for script in $(wildcard $(RELEASED)); do cmp $$script sql/$${script#releases/} || { echo '$(EXTVERSION) is' \
+		'released. For a change, raise default_version in callhardening.control.'; exit 1; }; done
 
 $(SCRIPT): callhardening.control $(FRAGMENTS:%=sql/%.sql)
 	cat $(FRAGMENTS:%=sql/%.sql) > $@
+
+$(UPDATE): releases/$(EXTENSION)--$(LAST_RELEASE).sql $(SCRIPT) sql/update.sql sql/update.awk
+	awk -f sql/update.awk $(wordlist 1,3,$^) > $@.new
+	mv $@.new $@
 
 # pg_regress does not create the directories of the rooms. Runs each time: a tree may have a new room.
 .PHONY: $(REGRESS_PREP)
