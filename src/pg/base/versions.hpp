@@ -20,6 +20,7 @@ extern "C" {
 #include "pgstat.h"
 #include "storage/dsm.h"
 #include "storage/ipc.h"
+#include "storage/lock.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/acl.h"
@@ -167,6 +168,16 @@ inline Oid identity_sequence(Relation relation, AttrNumber column)
     return getIdentitySequence(relation, column, true);
 #else
     return getIdentitySequence(RelationGetRelid(relation), column, true);
+#endif
+}
+
+// The transaction that holds or wants a lock.
+inline VirtualTransactionId transaction_of(const LockInstanceData &lock)
+{
+#if PG_VERSION_NUM >= 170000
+    return lock.vxid;
+#else
+    return {lock.backend, lock.lxid};
 #endif
 }
 

@@ -1,4 +1,5 @@
 #include "pg/claims/adopt.hpp"
+#include "pg/base/versions.hpp"
 #include "pg/claims/claim.hpp"
 #include "pg/claims/dead.hpp"
 #include "pg/log/consumer.hpp"
@@ -131,17 +132,44 @@ bool needs_adoption(const EventLog &log, const LaneTables &tables, const LogTabl
                                find_stray_lanes(log, tables, table, &lane, 1) > 0);
 }
 
+// -- waiting for the writers ---------------------------------------------------------------------
+
+namespace
+{
+
+// A vacuum has another lock.
+bool may_write(const LockInstanceData &lock, Oid table)
+{
+    constexpr LOCKMASK writes = LOCKBIT_ON(RowExclusiveLock) | LOCKBIT_ON(ShareRowExclusiveLock) |
+                                LOCKBIT_ON(ExclusiveLock) | LOCKBIT_ON(AccessExclusiveLock);
+    return lock.locktag.locktag_type == LOCKTAG_RELATION && lock.locktag.locktag_field1 == MyDatabaseId &&
+           lock.locktag.locktag_field2 == table && (lock.holdMask & writes) != 0 && lock.pid != MyProcPid;
+}
+
+// Open transactions may have written rows with ids of another cluster. Workers would move the positions of the
+// old lanes behind these rows before they are visible. A transaction that begins meanwhile finds the log, so
+// its rows go to the fresh lanes. Prepared transactions count too.
+void wait_for_writers(Oid table)
+{
+    const LockData *locks = GetLockStatusData();
+    for (int i = 0; i < locks->nelements; ++i)
+        if (may_write(locks->locks[i], table))
+            VirtualXactLock(transaction_of(locks->locks[i]), true);
+}
+
+} // namespace
+
 // -- adopting ------------------------------------------------------------------------------------
 
 namespace
 {
 
-void create_lanes(const EventLog &log, const LaneTables &tables)
+void create_lanes(const EventLog &log, const LaneTables &tables, int first)
 {
     const Snapshot snapshot = take_snapshot();
-    for (int i = 0; i < log.lanes; ++i)
-        if (!has_lane(log, tables, snapshot, log.first_lane + i))
-            create_lane(log, tables, log.first_lane + i);
+    for (int lane = first; lane < first + log.lanes; ++lane)
+        if (!has_lane(log, tables, snapshot, lane))
+            create_lane(log, tables, lane);
     UnregisterSnapshot(snapshot);
 }
 
@@ -253,7 +281,8 @@ void move_consumer(const EventLog &log, EventLog fresh, const StrayLanes &strays
     if (log.is_restored && !keeps_marks)
         for (int lane = 0; lane < log.lanes; ++lane)
             forget_marks(fresh, tables, snapshot, lane);
-    create_lanes(fresh, tables);
+    create_lanes(fresh, tables, log.first_lane + log.lanes); // open transactions may stamp them, even if skipped
+    create_lanes(fresh, tables, fresh.first_lane);
     UnregisterSnapshot(snapshot);
     close_lanes(tables, NoLock);
     move_waiting(fresh);
@@ -280,6 +309,7 @@ void move_to_fresh_lanes(EventLog *log, const LogTable &table, const LockedLog &
 void adopt_event_log(EventLog *log, const LogTable &table, bool keeps_marks)
 {
     const int left = log->first_lane, consumer_id = log->consumer_id;
+    wait_for_writers(log->events); // before the lock, which they may need
     const LockedLog locked = lock_event_log(*log);
     read_locked_log(locked, log);
     // Another session may have adopted it. A consumer that was dropped has no lanes, so it takes all events

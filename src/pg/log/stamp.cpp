@@ -108,6 +108,9 @@ void look_up_log(FunctionCallInfo fcinfo, Oid events, Stamper *stamper)
 {
     const MemoryContext session = fcinfo->flinfo->fn_mcxt;
     const MemoryContext caller = MemoryContextSwitchTo(session);
+    // Before the look: a worker that adopts the log after it sees the id in progress, and leaves its events
+    // in the old lanes pending.
+    GetTopFullTransactionId();
     if (find_event_log_of(events, &stamper->log))
         stamper->sequence = stamper->log.sequence;
     else
