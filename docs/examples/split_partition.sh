@@ -21,7 +21,7 @@ run() {
     psql -XAtq -v ON_ERROR_STOP=1 -d "$database" "$@"
 }
 
-# The partition of a call id
+# The partition of a call id. Events without a call stay: it would be one partition for all of them.
 partition_of="CREATE FUNCTION pg_temp.partition_of(id text, partitions int) RETURNS int IMMUTABLE LANGUAGE sql
     AS \$\$ SELECT call_event_partition(convert_to(jsonb_build_object('call_id', id)::text, 'UTF8'), partitions) \$\$;"
 
@@ -38,7 +38,7 @@ $partition_of
 BEGIN;
 LOCK TABLE calls, call_events IN SHARE MODE;
 \copy (SELECT * FROM calls WHERE pg_temp.partition_of(dialpad_call_id::text, $partitions) = $partition) TO '$work/calls'
-\copy (SELECT * FROM call_events WHERE pg_temp.partition_of(call_id, $partitions) = $partition) TO '$work/events'
+\copy (SELECT * FROM call_events WHERE event_lane >= 0 AND pg_temp.partition_of(call_id, $partitions) = $partition) TO '$work/events'
 COMMIT;
 SQL
 run "$to" >"$work/log" <<SQL
@@ -76,7 +76,7 @@ $partition_of
 BEGIN;
 LOCK TABLE calls, call_events IN SHARE ROW EXCLUSIVE MODE;
 WITH c AS (DELETE FROM calls WHERE pg_temp.partition_of(dialpad_call_id::text, $partitions) = $partition RETURNING 1),
-    e AS (DELETE FROM call_events WHERE pg_temp.partition_of(call_id, $partitions) = $partition RETURNING 1)
+    e AS (DELETE FROM call_events WHERE event_lane >= 0 AND pg_temp.partition_of(call_id, $partitions) = $partition RETURNING 1)
 SELECT (SELECT count(*) FROM c) + (SELECT count(*) FROM e) = :moved AS same \gset
 \if :same
 \else

@@ -116,8 +116,8 @@ WHERE EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = l.events)
 UNION ALL
 -- Rows that bring their stamps look like settled ones, and nothing else remains of such a restore.
 SELECT l.events, 'gap', 'trigger_not_always',
-       format('the trigger %I does not fire for replicas, as after pg_restore --disable-triggers: if workers ran during '
-           'the restore, they took restored events for settled ones', s.trigger_name),
+       format('the trigger %I does not fire for replicas, as after pg_restore --disable-triggers: if workers ran '
+           'during the restore, they took restored events for settled ones', s.trigger_name),
        format('For each consumer that shall get all kept events once more: SELECT seek_call_consumer(%L, ''default'', '
            'received_at => ''-infinity''). Then ALTER TABLE %s ENABLE ALWAYS TRIGGER %I, ENABLE ALWAYS TRIGGER '
            'bury_call_event, ENABLE REPLICA TRIGGER keep_call_event_stamp.', l.events, l.events, s.trigger_name)

@@ -146,9 +146,9 @@ bool may_write(const LockInstanceData &lock, Oid table)
            lock.locktag.locktag_field2 == table && (lock.holdMask & writes) != 0 && lock.pid != MyProcPid;
 }
 
-// Open transactions may have written rows with ids of another cluster. Workers would move the positions of the
-// old lanes behind these rows before they are visible. A transaction that begins meanwhile finds the log, so
-// its rows go to the fresh lanes. Prepared transactions count too.
+// Open transactions may have written rows with ids of another cluster. Workers would move the positions of
+// the old lanes behind these rows before they are visible. A transaction that begins meanwhile finds the log,
+// so its rows go to the fresh lanes. Prepared transactions count too.
 void wait_for_writers(Oid table)
 {
     const LockData *locks = GetLockStatusData();
@@ -281,7 +281,8 @@ void move_consumer(const EventLog &log, EventLog fresh, const StrayLanes &strays
     if (log.is_restored && !keeps_marks)
         for (int lane = 0; lane < log.lanes; ++lane)
             forget_marks(fresh, tables, snapshot, lane);
-    create_lanes(fresh, tables, log.first_lane + log.lanes); // open transactions may stamp them, even if skipped
+    // Open transactions may stamp the next lanes, even if the fresh lanes begin behind these.
+    create_lanes(fresh, tables, log.first_lane + log.lanes);
     create_lanes(fresh, tables, fresh.first_lane);
     UnregisterSnapshot(snapshot);
     close_lanes(tables, NoLock);
