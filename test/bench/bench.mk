@@ -1,6 +1,6 @@
 # Measurements, as ratios within one run. They need a running server and some minutes.
-.PHONY: bench bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher bench-changes bench-consumers bench-latency bench-receiver
-bench: bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher bench-changes bench-consumers bench-latency bench-receiver
+.PHONY: bench bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher bench-changes bench-consumers bench-latency bench-receiver bench-citus
+bench: bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher bench-changes bench-consumers bench-latency bench-receiver bench-citus
 
 bench-update:
 	test/bench/update.sh
@@ -46,6 +46,10 @@ bench-consumers:
 # Runs a server of its own, so not as root.
 bench-launcher:
 	PG_CONFIG='$(PG_CONFIG)' test/bench/launcher.sh
+
+# Runs servers of its own, so not as root. Needs Citus.
+bench-citus:
+	PG_CONFIG='$(PG_CONFIG)' test/bench/citus.sh
 
 build/bench/queue_client: test/bench/queue_client.cpp
 	@mkdir -p $(@D)

@@ -211,4 +211,61 @@ mutant detach-mark 'was lost' \
 # Such events keep their marks. Positions settle the same marks of the next time.
 mutant detach-stamps 'was lost' 's/PERFORM _callhardening\.stamp_unregistered_events\(log, state\);//'
 
+# -- shards of Citus -----------------------------------------------------------------------------
+#
+# C1 to C6 are what the nodes of a cluster rely on.
+
+if [ -e "$("$PG_CONFIG" --sharedir)/extension/citus.control" ]; then
+    # C1: work on a shard holds a lock that moves of Citus wait for.
+    TEST=citus/nodes
+    try_unchanged
+    mutant shard-lock 'not ok .*a move waits for the end' \
+        "s/EXECUTE 'SELECT pg_catalog\.lock_shard_metadata\(5, [$]1\)' USING shard_ids;//"
+    # And it looks, under this lock, where the shard is: at all, and in each verb.
+    mutant shard-place 'not ok .*the source processes it no more' \
+        's/RETURN \(SELECT bool_and\(_callhardening\.is_placed_here\(s\.shard_id\)\) FROM .*/RETURN true;/'
+    mutant shard-process 'not ok .*the source processes it no more' \
+        '/^ApplyCounts apply_events/,/^\}/s/require_shard\(log->shard_id, log->events_name\);//'
+    mutant shard-claim 'not ok .*nor does it claim events' 's/if \(!hold_shard\(log->shard_id\)\)/if (false)/'
+    mutant shard-complete 'not ok .*nor does it complete' 's/^( *)!hold_shard\(found->log\.shard_id\)\)/\1false)/'
+    mutant shard-purge 'not ok .*nor does it purge' 's/^( *)require_shard\(purge\.log\.shard_id, .*/\1;/'
+    # C3: the node that had a moved shard forgets it, and until then it is no figure.
+    mutant shard-moved 'not ok .*registers it where it is' \
+        '/FOR place IN SELECT l\.log_id/,/LOOP/s/WHERE NOT _callhardening\.is_placed_here\(l\.shard_id\)/WHERE false/'
+    mutant shard-figures 'not ok .*nor does it count them' \
+        's/WHERE _callhardening\.is_placed_here\(l\.shard_id\) AND \((l\.route_column IS NULL OR .*)\)\);/WHERE (\1));/'
+    # C6: a silent node has a row, and a warning. A disabled one is silent.
+    mutant silent-row 'not ok .*has a row of the silent node' 's/RETURN QUERY SELECT answer\.node, NULL::jsonb, .*//'
+    mutant silent-warning 'not ok .*and a warning' \
+        "s/^(SELECT _callhardening\.report\()'WARNING'(::text, format\('node %s did)/\1'NOTICE'\2/"
+    TEST=citus/cluster
+    try_unchanged
+    mutant silent-disabled 'not ok .*a disabled node has a row' 's/LEFT (JOIN pg_catalog\.run_command_on_all_nodes)/\1/'
+
+    # C2: the key of an event is that of its call. Without a call it is one of the body, so that redeliveries meet.
+    TEST=citus/by_call
+    try_unchanged
+    mutant shard-key 'not ok .*without the trigger too' \
+        's/(ADD CONSTRAINT %2[$]I CHECK \(CASE WHEN event_lane >= 0 THEN) call_key = call_id::bigint/\1 true/'
+    mutant shard-route 'not ok .*finds its first delivery from each node' \
+        '/^int64 route_of_event/,/^\}/s/memcpy\(&number, VARDATA\(digest\), .*/number = static_cast<uint64>(getpid());/'
+    # C4: each lane that an event can get has a row on the node of the shard.
+    mutant shard-lanes 'not ok .*' \
+        's/(VALUES \(shard_events, shard_calls, settings\.provider), settings\.lanes,/\1, 2,/'
+
+    # C5: the state of a shard on its way is noted in the transaction that detaches it, and each step can be repeated.
+    TEST=citus/shard_move
+    try_unchanged
+    mutant move-note 'not ok .*(no event is lost|is noted)' \
+        "s/EXECUTE format\('INSERT INTO %s \(shard_id, state, .*/EXECUTE format('SELECT (%L, \$1, \$2, \$3, \$4)',/"
+    mutant move-repeat 'not ok .*it can be given back' \
+        "/FUNCTION _callhardening\.note_move/,/RETURN 'was noted'/s/IF \(_callhardening\.noted_move\(.*\)\)\.state .* THEN/IF false THEN/"
+    mutant move-early 'not ok .*does not attach it without its state' \
+        's/ELSIF NOT _callhardening\.is_this_node\(note\.to_host, note\.to_port\) THEN/ELSIF false THEN/'
+    mutant move-state 'not ok .*(no event is lost|with the attempts)' \
+        's/answer := _callhardening\.attach_moved_shard\(.*\);//'
+else
+    echo '  this server has no Citus: the mutants of shards are left out'
+fi
+
 FINISHED=yes

@@ -10,6 +10,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes;
 
 my $settings = q{
 shared_preload_libraries = 'citus'
@@ -96,6 +97,23 @@ sub host_and_port
 {
 	my ($self, $number) = @_;
 	return sprintf("'%s', %d", $self->node($number)->host, $self->node($number)->port);
+}
+
+# kill -9 of all processes of a node: a busy session would outlive its server. Waits for their end, since a new server would take the
+# killed one for a running one.
+sub kill_node
+{
+	my ($self, $number) = @_;
+	my $node = $self->node($number);
+	my @processes = ($node->{_pid}, split /\n/, $self->sql($number, 'SELECT pid FROM pg_stat_activity'));
+	$node->kill9;
+	kill 9, @processes;
+	for (1 .. 600)
+	{
+		return unless kill 0, @processes;
+		Time::HiRes::usleep(100_000);
+	}
+	die 'a killed process does not end';
 }
 
 sub stop

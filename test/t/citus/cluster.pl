@@ -26,5 +26,12 @@ push @{ $cluster->{nodes} }, $late;
 $cluster->sql(0, sprintf('SELECT citus_add_node(%s)', $cluster->host_and_port(4)));
 is($cluster->sql(4, "SELECT extversion FROM pg_extension WHERE extname = 'callhardening'"), $version, 'a later node has it too');
 
+# Citus does not ask a disabled node. It is silent too.
+$cluster->sql(0, sprintf('SELECT citus_disable_node(%s, synchronous => true)', $cluster->host_and_port(4)));
+is($cluster->sql(0, 'SELECT count(*) FROM cluster_call_event_log_status WHERE error IS NOT NULL AND pending_estimate IS NULL'), 1,
+	'a disabled node has a row with its error');
+like($cluster->messages(0, 'SELECT count(*) FROM cluster_call_event_log_status'),
+	qr/WARNING: .*did not answer\nDETAIL: +the node is disabled/, 'and a warning');
+
 $cluster->stop;
 done_testing();

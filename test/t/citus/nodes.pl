@@ -99,12 +99,16 @@ like($cluster->messages(0, "SET statement_timeout = '3s'; $move"), qr/57014: /,
 $session->query_safe('COMMIT');
 $session->quit;
 ingest(0, 1, 60, 'voicemail');
+my $claim = $cluster->sql($source, "SELECT claim_id FROM claim_call_events(1, log => '$shard')");
 $cluster->sql(0, $move);
 
 # C3: the row of the source claims nothing, and is no figure.
 like($cluster->messages($source, "SELECT process_call_events(5, '$shard')"), qr/55000: shard t\.call_events_\d+ is on another server/,
 	'the source processes it no more');
 is($cluster->sql($source, "SELECT count(*) FROM claim_call_events(log => '$shard')"), 0, 'nor does it claim events');
+is($cluster->sql($source, "SELECT outcome FROM complete_call_events(ARRAY[$claim])"), 'unknown', 'nor does it complete a claim of before');
+like($cluster->messages($source, "SELECT purge_call_events('0', '$shard')"), qr/55000: shard t\.call_events_\d+ is on another server/,
+	'nor does it purge them');
 is($cluster->sql(0, "SELECT count(*) FROM cluster_call_event_log_status WHERE shard_id = $shard_id"), 0, 'nor does it count them');
 $cluster->sql($source, 'CALL process_node_call_events()');
 is($cluster->sql(0, "SELECT string_agg(result, ' ' ORDER BY result) FROM attach_call_shards('t.call_events') WHERE shard_id = $shard_id"),
