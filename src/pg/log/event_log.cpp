@@ -362,22 +362,32 @@ FoundLogs read_default_event_log(const KeyScan &scan, EventLog *log)
     return found;
 }
 
-// Another log would get the bodies of the default one.
-void refuse_without_detached_default()
+// The first row of detached_logs with the key, or any with no key, that `takes` accepts.
+template <typename Takes>
+void look_at_detached_logs(std::initializer_list<Key> keys, const Takes &takes)
 {
-    const char *name = nullptr;
     if (!has_detached_logs())
         return;
     const CatalogTable logs = open_catalog_table(detached_logs_layout, "detached_logs_pkey", AccessShareLock);
     const Snapshot snapshot = take_snapshot();
-    const KeyScan scan = begin_key_scan(logs, snapshot, {});
-    while (name == nullptr && next_row(scan))
-        if (row_bool(scan.slot, detached_is_default))
-            name = relation_name(row_oid(scan.slot, detached_events));
+    const KeyScan scan = begin_key_scan(logs, snapshot, keys);
+    while (next_row(scan) && !takes(scan.slot)) {
+    }
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
     close_catalog_table(logs, AccessShareLock);
     if (name != nullptr)
+}
+
+// Another log would get the bodies of the default one.
+void refuse_without_detached_default()
+{
+    const char *name = nullptr;
+    look_at_detached_logs({}, [&](TupleTableSlot *slot) {
+        if (row_bool(slot, detached_is_default))
+            name = relation_name(row_oid(slot, detached_events));
+        return name != nullptr;
+    });
         raise_detached_log(name);
 }
 
@@ -414,18 +424,11 @@ bool has_detached_logs()
 bool find_detached_log(Oid events, Oid *sequence)
 {
     bool is_attached = true;
-    if (!has_detached_logs())
-        return false;
-    const CatalogTable logs = open_catalog_table(detached_logs_layout, "detached_logs_pkey", AccessShareLock);
-    const Snapshot snapshot = take_snapshot();
-    const KeyScan scan = begin_key_scan(logs, snapshot, {oid_key(1, events)});
-    if (next_row(scan)) {
-        row_value(scan.slot, detached_state, &is_attached);
-        *sequence = row_oid(scan.slot, detached_sequence);
-    }
-    end_key_scan(scan);
-    UnregisterSnapshot(snapshot);
-    close_catalog_table(logs, AccessShareLock);
+    look_at_detached_logs({oid_key(1, events)}, [&](TupleTableSlot *slot) {
+        row_value(slot, detached_state, &is_attached);
+        *sequence = row_oid(slot, detached_sequence);
+        return true;
+    });
     return !is_attached;
 }
 

@@ -514,6 +514,26 @@ const Shape *own_shape_of(FmgrInfo *function, Jsonb *document)
     return given->shape;
 }
 
+// What a function returns: the call id, the event type if the result has it, and the lane.
+Datum row_of_stamp(FunctionCallInfo fcinfo, const Stamp &stamp, int lane)
+{
+    TupleDesc columns;
+    if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE)
+        elog(ERROR, "the function must return a row");
+    Datum values[3];
+    bool nulls[3] = {};
+    int count = 0;
+    const auto put_text = [&](std::string_view text) {
+        nulls[count] = text.empty();
+        values[count++] = text.empty() ? Datum{0} : PointerGetDatum(to_text(text));
+    };
+    put_text(stamp.call_id);
+    if (columns->natts == lengthof(values))
+        put_text(stamp.event_type);
+    values[count] = Int32GetDatum(lane);
+    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
+}
+
 } // namespace
 
 int64 route_of_event(const EventLog &log, Jsonb *body, const bytea *digest)
@@ -556,9 +576,6 @@ CALLHARDENING_FUNCTION(stamp_call_event)
 CALLHARDENING_FUNCTION(event_stamp)
 {
     enum { payload, provider, lanes, key_type, own_shape };
-    TupleDesc columns;
-    if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE)
-        elog(ERROR, "event_stamp must return a row");
     if (PG_GETARG_INT32(lanes) < 1 || PG_GETARG_INT32(lanes) > max_lanes)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("lanes must be between 1 and %d", max_lanes)));
@@ -567,10 +584,7 @@ CALLHARDENING_FUNCTION(event_stamp)
     const Stamp stamp = stamp_of(shape != nullptr ? shape : shape_of_provider(from),
                                  key_of(text_argument(fcinfo, key_type), from), PG_GETARG_INT32(lanes),
                                  open_body(PG_GETARG_JSONB_P(payload)));
-    bool nulls[] = {stamp.call_id.empty(), false};
-    Datum values[] = {nulls[0] ? Datum{0} : PointerGetDatum(to_text(stamp.call_id)),
-                      Int32GetDatum(stamp.lane)};
-    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
+    return row_of_stamp(fcinfo, stamp, stamp.lane);
 }
 
 namespace
@@ -618,16 +632,9 @@ Stamp stamp_in_log(FunctionCallInfo fcinfo, const LogOfRows &rows)
 // The stamp of an event already in its table, by the settings of its log.
 CALLHARDENING_FUNCTION(log_event_stamp)
 {
-    TupleDesc columns;
-    if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE)
-        elog(ERROR, "log_event_stamp must return a row");
     const LogOfRows *rows = log_of_rows(fcinfo);
     const Stamp stamp = stamp_in_log(fcinfo, *rows);
-    const int lane = IsLane(stamp.lane) ? rows->log.first_lane + stamp.lane : stamp.lane;
-    bool nulls[] = {stamp.call_id.empty(), stamp.event_type.empty(), false};
-    Datum values[] = {nulls[0] ? Datum{0} : PointerGetDatum(to_text(stamp.call_id)),
-                      nulls[1] ? Datum{0} : PointerGetDatum(to_text(stamp.event_type)), Int32GetDatum(lane)};
-    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
+    return row_of_stamp(fcinfo, stamp, IsLane(stamp.lane) ? rows->log.first_lane + stamp.lane : stamp.lane);
 }
 
 CALLHARDENING_FUNCTION(no_lane)
