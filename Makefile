@@ -43,11 +43,12 @@ FRAGMENTS = base/prelude words/provider words/direction words/status words/trans
 	sanitizer/sanitizer sanitizer/explain calls/issue base/owner_rights citus/distribution calls/harden calls/repair \
 	calls/audit calls/backfill log/form log/shape log/consumer log/event_log log/tables log/harden_events ingest/ingest \
 	ingest/signature ingest/webhook ingest/partition ingest/change claims/claim claims/purge apply/process \
-	workers/kept_worker workers/call_worker workers/wait workers/worker_status log/state log/detach log/attach \
-	claims/monitor citus/distributed_tables citus/shards citus/node citus/shard_move monitoring/enforced_triggers \
-	monitoring/table_gaps monitoring/event_log_gaps citus/distribution_gaps monitoring/enforcement citus/cluster_views \
-	monitoring/health monitoring/timeline monitoring/counts monitoring/collectors monitoring/metrics monitoring/report \
-	monitoring/check traffic/generate base/roles monitoring/installed
+	workers/kept_worker workers/call_worker workers/node_worker workers/wait workers/worker_status log/state log/detach \
+	log/attach claims/monitor citus/distributed_tables citus/shards citus/node citus/shard_move \
+	monitoring/enforced_triggers monitoring/table_gaps monitoring/event_log_gaps citus/distribution_gaps \
+	monitoring/enforcement citus/cluster_views monitoring/health monitoring/timeline monitoring/counts \
+	monitoring/collectors monitoring/metrics monitoring/report monitoring/check traffic/generate base/roles \
+	monitoring/installed
 SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
 
 # A released script never changes. The update to this version is built too, from the release before it.

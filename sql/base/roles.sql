@@ -79,7 +79,7 @@ UNION ALL
 -- Who ingests does not number or stamp events: a number of his own would be in the way of those to come.
 SELECT a.attrelid, 'INSERT', a.attnum FROM pg_attribute AS a
 WHERE a.attrelid = log.events AND what = 'ingest' AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-  AND a.attname NOT IN ('event_seq', 'event_lane', 'event_xid')
+  AND (a.attname NOT IN ('event_seq', 'event_lane', 'event_xid') OR log.shard_id IS NOT NULL) -- Citus writes all
 UNION ALL
 -- What an existing table says of its events is kept true.
 SELECT a.attrelid, 'UPDATE', a.attnum FROM pg_attribute AS a
@@ -95,10 +95,31 @@ FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'a'
   AND d.refobjid = CASE what WHEN 'ingest' THEN log.events WHEN 'process' THEN log.calls END
   AND d.objid IS DISTINCT FROM log.sequence
+UNION ALL
+-- A shard has no identity column of its own: attach_call_shards gives it the sequence of its node as a default.
+SELECT d.refobjid, 'USAGE', NULL
+FROM pg_attrdef AS a JOIN pg_depend AS d ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid
+    AND d.refclassid = 'pg_class'::regclass
+JOIN pg_class AS s ON s.oid = d.refobjid AND s.relkind = 'S'
+WHERE a.adrelid = log.calls AND what = 'process' AND log.shard_id IS NOT NULL
 $$;
 
 COMMENT ON FUNCTION _callhardening.role_log_needs(text, _callhardening.logs) IS
 'what a task of call_role_grants needs on the tables and sequences of a log and its calls table';
+
+-- Citus passes rights on a table on to shards, but none on a column.
+CREATE FUNCTION _callhardening.log_and_shards(log _callhardening.logs) RETURNS SETOF _callhardening.logs
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT log.*
+UNION ALL
+SELECT s.* FROM _callhardening.logs AS s WHERE s.shard_id IS NOT NULL AND log.shard_id IS NULL
+    AND _callhardening.known_name(s.events) = _callhardening.known_name(log.events)
+$$;
+
+COMMENT ON FUNCTION _callhardening.log_and_shards(_callhardening.logs) IS
+'a log, and its shards on this server if Citus has distributed it';
 
 CREATE FUNCTION _callhardening.role_needs(what text, log _callhardening.logs) RETURNS SETOF _callhardening.role_tasks
     LANGUAGE sql STABLE
@@ -119,7 +140,8 @@ WITH extension AS (
         WHEN 'pg_class'::regclass THEN (SELECT relname FROM pg_class WHERE oid = m.objid) END
     WHERE g.task = what
 ), relations (relation, privilege, column_number) AS (
-    SELECT * FROM _callhardening.role_log_needs(what, log) WHERE what NOT IN ('own', 'backup')
+    SELECT n.* FROM _callhardening.log_and_shards(log) AS l
+    CROSS JOIN LATERAL _callhardening.role_log_needs(what, l) AS n WHERE what NOT IN ('own', 'backup')
     UNION ALL SELECT n.objid, n.privilege, NULL FROM needed AS n WHERE n.classid = 'pg_class'::regclass
         AND n.except_columns IS NULL
     UNION ALL SELECT a.attrelid, n.privilege, a.attnum
@@ -316,6 +338,28 @@ Errors:
 - 42501: the caller is not the owner
 - 42P08: several logs, none is the default and none is named
 - 55000: no such log';
+
+CREATE FUNCTION _callhardening.renew_role_tasks(log regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    known record;
+BEGIN
+    FOR known IN SELECT DISTINCT t.role_oid::regrole AS role, t.task FROM _callhardening.role_tasks AS t
+        JOIN pg_roles AS r ON r.oid = t.role_oid WHERE t.log = renew_role_tasks.log
+    LOOP
+        PERFORM @extschema@.grant_call_role(known.role, known.task, log);
+    END LOOP;
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM _callhardening.report('WARNING'::text, format('roles with a task for %s have no rights on its new shards',
+        log), detail => SQLERRM, hint => 'Call grant_call_role for them again, on this server.'::text);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION _callhardening.renew_role_tasks(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION _callhardening.renew_role_tasks(regclass) IS
+'gives roles with a task for a distributed log their rights on shards that were attached since, as its caller';
 
 CREATE FUNCTION _callhardening.take_role_privilege(role oid, need _callhardening.role_tasks) RETURNS void
     LANGUAGE plpgsql

@@ -26,7 +26,7 @@ BEGIN
             RETURN (SELECT jsonb_agg(to_jsonb(s) || jsonb_build_object('shard_id', l.shard_id, 'distributed_log',
                     CASE WHEN l.shard_id IS NOT NULL THEN _callhardening.distributed_name(l.events::text) END))
                 FROM @extschema@.call_event_log_status AS s JOIN _callhardening.logs AS l ON l.events = s.log
-                WHERE _callhardening.is_placed_here(l.shard_id) AND (l.route_column IS NULL OR l.shard_id IS NOT NULL));
+                WHERE l.route_column IS NULL OR l.shard_id IS NOT NULL);
         WHEN 'issues' THEN
             RETURN (SELECT jsonb_agg(to_jsonb(i)
                 || jsonb_build_object('table_name', _callhardening.distributed_name(i.table_name)))
@@ -34,8 +34,7 @@ BEGIN
         WHEN 'dead_events' THEN
             RETURN (SELECT jsonb_agg(to_jsonb(d)
                 || jsonb_build_object('log', _callhardening.distributed_name(l.events::text), 'shard_id', l.shard_id))
-                FROM @extschema@.call_dead_events AS d LEFT JOIN _callhardening.logs AS l ON l.log_id = d.log_id
-                WHERE _callhardening.is_placed_here(l.shard_id));
+                FROM @extschema@.call_dead_events AS d LEFT JOIN _callhardening.logs AS l ON l.log_id = d.log_id);
         WHEN 'enforcement' THEN
             RETURN (SELECT jsonb_agg(to_jsonb(e)) FROM @extschema@.call_enforcement AS e);
     END CASE;

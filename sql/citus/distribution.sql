@@ -18,6 +18,21 @@ COMMENT ON FUNCTION _callhardening.distribution(regclass) IS
 'how Citus keeps a table, if its rows are in shards: schema, hash, append, range, reference or local. NULL: it is an '
 'ordinary table, or a shard';
 
+CREATE FUNCTION _callhardening.is_placed_here(shard_id bigint) RETURNS boolean
+    LANGUAGE c STABLE
+    AS 'MODULE_PATHNAME', 'callhardening_is_placed_here';
+
+COMMENT ON FUNCTION _callhardening.is_placed_here(bigint) IS
+'false: Citus has this shard on another server; true for NULL';
+
+CREATE FUNCTION _callhardening.known_name(relation regclass) RETURNS text
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_known_name';
+
+COMMENT ON FUNCTION _callhardening.known_name(regclass) IS
+'the name of a table as call_issues has it: schema.name, for a shard that of the distributed table. NULL: there is no '
+'such table';
+
 CREATE FUNCTION _callhardening.shard_name(shell regclass, shard_id bigint) RETURNS text
     LANGUAGE plpgsql STABLE STRICT
     SET search_path = pg_catalog, pg_temp
@@ -88,6 +103,29 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.shell_of(regclass) IS
 'the distributed table of a shard on this node; NULL: the table is no shard';
+
+CREATE FUNCTION _callhardening.is_moved_away(relation regclass) RETURNS boolean
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_is_moved_away';
+
+COMMENT ON FUNCTION _callhardening.is_moved_away(regclass) IS
+'true: the table is a shard, and Citus has it on another server now: here it is not read any more';
+
+CREATE FUNCTION _callhardening.require_placed(relation regclass) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF _callhardening.is_moved_away(relation) THEN
+        PERFORM _callhardening.raise_error('55000', format('shard %s is on another server', relation),
+            detail => 'Citus has moved it.', hint => 'Ask that server: SELECT nodename, nodeport, shard_name FROM '
+                'citus_shards names it.');
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_placed(regclass) IS
+'refuses (55000) the rest of a shard that is on another server now: its figures are old';
 
 CREATE FUNCTION _callhardening.require_undistributed(relation regclass, deed text, advice text) RETURNS void
     LANGUAGE plpgsql STABLE

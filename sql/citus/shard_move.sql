@@ -204,9 +204,9 @@ CREATE FUNCTION _callhardening.move_shard_rows(log regclass, shard bigint, to_ho
 DECLARE
     place record := _callhardening.shard_place(log, shard);
 BEGIN
-    EXECUTE 'SELECT pg_catalog.citus_move_shard_placement($1, $2, $3, $4, $5,
-        $6::text::citus.shard_transfer_mode)'
-    USING shard, place.host, place.port, to_host, to_port, mode;
+    -- A literal: an owner without USAGE on the schema citus cannot name the type of the mode.
+    EXECUTE format('SELECT pg_catalog.citus_move_shard_placement($1, $2, $3, $4, $5, %L)', mode)
+    USING shard, place.host, place.port, to_host, to_port;
 END
 $$;
 

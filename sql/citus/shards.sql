@@ -39,20 +39,6 @@ $$;
 COMMENT ON FUNCTION _callhardening.local_shards(regclass) IS
 'the shards of a distributed log on this server, each with the shard of the calls table beside it';
 
-CREATE FUNCTION _callhardening.is_placed_here(shard_id bigint) RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-BEGIN
-    RETURN shard_id IS NULL OR EXISTS (SELECT FROM _callhardening.citus_rows('SELECT p.shardid
-        FROM pg_catalog.pg_dist_placement AS p JOIN pg_catalog.pg_dist_local_group AS g ON g.groupid = p.groupid
-        WHERE p.shardid = ($1)[1]::bigint', ARRAY[shard_id::text]) AS s (shard_id bigint));
-END
-$$;
-
-COMMENT ON FUNCTION _callhardening.is_placed_here(bigint) IS
-'false: Citus has this shard on another server; true for NULL';
-
 -- A move of Citus waits for those who hold this lock, and they see by the placement whether it came first.
 CREATE FUNCTION _callhardening.call_shard_guard(shard_ids bigint[]) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -98,14 +84,14 @@ COMMENT ON FUNCTION _callhardening.warn_of_silence(text, text) IS 'a WARNING abo
 
 -- What a server is told about a shard, or a distributed log, by another server.
 CREATE VIEW _callhardening.shard_logs WITH (security_barrier) AS
-SELECT l.log_id, l.events, false AS signed, l.shard_id FROM _callhardening.my_logs l;
+SELECT l.log_id, l.events, false AS signed, l.shard_id, false AS has_new_shards FROM _callhardening.my_logs l;
 REVOKE ALL ON _callhardening.shard_logs FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('own', 'shard_logs', 'SELECT', NULL), ('own', 'shard_logs', 'UPDATE', '{log_id, events}');
 
 COMMENT ON VIEW _callhardening.shard_logs IS
 'the logs of the caller''s tables: attach_call_shards sets signed, so that the log takes signed bodies only, before '
-'its secrets are here; move_call_shard sets shard_id';
+'its secrets are here, and has_new_shards, so that roles get their rights on them; move_call_shard sets shard_id';
 
 CREATE FUNCTION _callhardening.set_shard_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -113,6 +99,9 @@ CREATE FUNCTION _callhardening.set_shard_log() RETURNS trigger
 BEGIN
     UPDATE _callhardening.logs AS l SET signed = l.signed OR NEW.signed, shard_id = NEW.shard_id
     WHERE l.log_id = OLD.log_id AND (NEW.signed AND NOT l.signed OR l.shard_id IS DISTINCT FROM NEW.shard_id);
+    IF NEW.has_new_shards THEN
+        PERFORM _callhardening.renew_role_tasks(OLD.events);
+    END IF;
     RETURN NEW;
 END
 $$;
@@ -121,7 +110,8 @@ CREATE TRIGGER set_shard_log INSTEAD OF UPDATE ON _callhardening.shard_logs FOR 
     EXECUTE FUNCTION _callhardening.set_shard_log();
 
 COMMENT ON FUNCTION _callhardening.set_shard_log() IS
-'trigger function: sets signed and shard_id of a log for an owner without the right to do it';
+'trigger function: sets signed and shard_id of a log, and renews the tasks of roles, for an owner without the right to '
+'do it';
 
 -- A log that was registered before Citus distributed it. Its events are in shards now, and have other stamps there.
 CREATE VIEW _callhardening.emptied_logs WITH (security_barrier) AS
@@ -279,6 +269,9 @@ BEGIN
         answer := answer || jsonb_build_object('shard_id', place.shard_id, 'result', 'moved away');
     END LOOP;
     PERFORM _callhardening.pass_settings(events, given);
+    UPDATE _callhardening.shard_logs AS l SET has_new_shards = true
+    WHERE l.events = attach_node_shards.events
+        AND answer @? '$[*] ? (@.result == "attached" || @.result == "adopted")';
     RETURN answer;
 END
 $$;
@@ -290,23 +283,35 @@ COMMENT ON FUNCTION _callhardening.attach_node_shards(regclass, regclass, jsonb)
 CREATE FUNCTION _callhardening.require_attachable_shards(log _callhardening.logs) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
+DECLARE
+    names text := (SELECT string_agg(c.name, ', ' ORDER BY c.name) FROM _callhardening.operated_consumers AS c
+        WHERE c.log_id = log.log_id);
 BEGIN
-    IF log.sequence IS NOT NULL OR log.carry <> '{}' THEN
+    IF log.is_of_changes THEN
+        PERFORM _callhardening.raise_error('0A000', format('%s is a log of changes, and its shards cannot be attached',
+            log.events), detail => 'A change of a call is written beside the call, on any node.',
+            hint => 'Read the events with a consumer of each shard instead: create_call_consumer.');
+    ELSIF log.sequence IS NOT NULL OR log.carry <> '{}' THEN
         PERFORM _callhardening.raise_error('0A000',
             format('event log %s was made of an existing table, and its shards cannot be attached', log.events),
-            hint => 'Undistribute the schema. Create a log with create_call_event_log, and distribute it again.');
-    ELSIF log.other_consumers <> '{}' THEN
-        PERFORM _callhardening.raise_error('0A000', format('event log %s has consumers', log.events),
-            detail => 'Each shard has consumers of its own.',
-            hint => 'Undistribute the schema, and drop the consumers (drop_call_consumer). After attach_call_shards '
-                'create them again for the shards.');
+            detail => 'Its events are numbered by a sequence of one server, and settled ones have no stamp.',
+            hint => format('Create tables in another schema with create_call_tables, and distribute it. Then append '
+                'the pending events: CREATE TEMP TABLE pending AS SELECT %I AS body FROM %s WHERE ...; '
+                'SELECT ingest_call_event(body, log) FROM pending.', log.payload_column, log.events));
+    ELSIF names IS NOT NULL THEN
+        PERFORM _callhardening.raise_error('0A000', format('event log %s has consumers: %s', log.events, names),
+            detail => 'What they have had is not known for the shards: there the events have other stamps.',
+            hint => format('SELECT drop_call_consumer(%L, name) for each of them, and attach_call_shards again. Then '
+                'create_call_consumer(shard, name, from_beginning => true) on the node of the shard.', log.events));
     END IF;
 END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_attachable_shards(_callhardening.logs) IS
-'a part of attach_call_shards: refuses (0A000) a log made by harden_call_events, and one with further consumers';
+'a part of attach_call_shards: refuses (0A000) a log of harden_call_events or of changes, and one with further '
+'consumers';
 
 CREATE FUNCTION @extschema@.attach_call_shards(log regclass) RETURNS TABLE (shard_id bigint, node text, result text)
     LANGUAGE plpgsql
@@ -328,6 +333,11 @@ BEGIN
     END IF;
     PERFORM _callhardening.require_table_owner(log);
     PERFORM _callhardening.require_attachable_shards(known);
+    IF known.notify THEN
+        PERFORM _callhardening.report('WARNING'::text, format('event log %s does not notify any more', log),
+            detail => 'A notification cannot be part of a transaction on several nodes.',
+            hint => 'Start a worker in the server (start_call_worker), or wait with wait_for_call_events.');
+    END IF;
     FOR answer IN SELECT * FROM _callhardening.ask_nodes(
         format('SELECT _callhardening.attach_node_shards(%L::regclass, %L::regclass, %L)', log, known.calls,
             to_jsonb(known) - '{log_id,events,calls,adopted,settled_marks}'::text[]))
@@ -356,7 +366,7 @@ delivered once more. A node that does not answer is a WARNING and a row without 
 - result: attached, was attached, moved away (from this node), on its way (call move_call_shard
   again), or an error
 Errors:
-- 0A000: a log made by harden_call_events, or with consumers beside the default one
+- 0A000: a log of harden_call_events or create_call_changes, or consumers beside the default one
 - 22004: log is NULL
 - 42501: the caller is not the owner of the tables
 - 42P01: no such table

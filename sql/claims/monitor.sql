@@ -69,7 +69,7 @@ JOIN _callhardening.lanes t ON t.consumer_id OPERATOR(pg_catalog.=) k.consumer_i
 CROSS JOIN LATERAL (SELECT * FROM _callhardening.claims r
     WHERE r.consumer_id OPERATOR(pg_catalog.=) t.consumer_id AND r.lane OPERATOR(pg_catalog.=) t.lane
         ORDER BY r.record_no DESC LIMIT 1) c
-WHERE c.state OPERATOR(pg_catalog.=) ANY (ARRAY['claimed', 'renewed']);
+WHERE c.state OPERATOR(pg_catalog.=) ANY (ARRAY['claimed', 'renewed']) AND _callhardening.is_placed_here(l.shard_id);
 REVOKE ALL ON @extschema@.call_open_claims FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('operate', 'call_open_claims', 'SELECT'), ('monitor', 'call_open_claims', 'SELECT');
@@ -149,7 +149,7 @@ CROSS JOIN LATERAL (SELECT CASE WHEN pg_catalog.max(r.claimed_at) OPERATOR(pg_ca
     FROM _callhardening.claims r
     WHERE r.consumer_id OPERATOR(pg_catalog.=) k.consumer_id AND r.lane OPERATOR(pg_catalog.=) p.lane
         AND r.state OPERATOR(pg_catalog.=) 'completed') t
-WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT');
+WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT') AND _callhardening.is_placed_here(l.shard_id);
 REVOKE ALL ON @extschema@.call_lane_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('operate', 'call_lane_status', 'SELECT'), ('monitor', 'call_lane_status', 'SELECT');
@@ -219,7 +219,7 @@ LEFT JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_
 LEFT JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_events e
     WHERE e.consumer_id OPERATOR(pg_catalog.=) l.log_id) d
     ON NOT l.is_of_changes AND _callhardening.distribution(l.events) IS NULL
-WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT');
+WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT') AND _callhardening.is_placed_here(l.shard_id);
 REVOKE ALL ON @extschema@.call_event_log_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('operate', 'call_event_log_status', 'SELECT'), ('monitor', 'call_event_log_status', 'SELECT');
@@ -290,7 +290,8 @@ FROM (
         WHERE v.log OPERATOR(pg_catalog.=) l.events AND v.consumer OPERATOR(pg_catalog.=) c.name) o
     CROSS JOIN LATERAL (SELECT pg_catalog.max(r.claimed_at) AS last_claimed_at FROM _callhardening.claims r
         WHERE r.consumer_id OPERATOR(pg_catalog.=) c.consumer_id AND r.claim_id IS NOT NULL) n
-    WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT')) k;
+    WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT')
+        AND _callhardening.is_placed_here(l.shard_id)) k;
 REVOKE ALL ON @extschema@.call_consumers FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('operate', 'call_consumers', 'SELECT'), ('monitor', 'call_consumers', 'SELECT');

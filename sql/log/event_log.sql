@@ -203,6 +203,16 @@ REVOKE ALL ON _callhardening.retrying_events FROM PUBLIC;
 
 COMMENT ON TABLE _callhardening.retrying_events IS 'what call_retrying_events shows';
 
+-- What is remembered of a shard that Citus has moved is history: the server that has the shard now has its figures.
+CREATE VIEW _callhardening.absent_consumers AS
+SELECT c.consumer_id FROM _callhardening.consumers c
+JOIN _callhardening.logs l ON l.log_id OPERATOR(pg_catalog.=) c.log_id
+WHERE NOT _callhardening.is_placed_here(l.shard_id);
+REVOKE ALL ON _callhardening.absent_consumers FROM PUBLIC;
+
+COMMENT ON VIEW _callhardening.absent_consumers IS
+'the consumers of shards that are on another server now: views leave them out';
+
 CREATE VIEW @extschema@.call_retrying_events AS
 SELECT (SELECT c.log_id FROM _callhardening.consumers c
            WHERE c.consumer_id OPERATOR(pg_catalog.=) e.consumer_id) AS log_id,
@@ -215,7 +225,8 @@ SELECT (SELECT c.log_id FROM _callhardening.consumers c
        CASE WHEN pg_catalog.has_table_privilege('_callhardening.quoted_bodies'::pg_catalog.regclass::oid, 'SELECT')
            THEN e.errors ELSE _callhardening.attempts_without_errors(e.errors) END AS errors,
        e.lock_waits
-FROM _callhardening.retrying_events e;
+FROM _callhardening.retrying_events e
+WHERE e.consumer_id OPERATOR(pg_catalog.<>) ALL (ARRAY(SELECT a.consumer_id FROM _callhardening.absent_consumers a));
 REVOKE ALL ON @extschema@.call_retrying_events FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('operate', 'call_retrying_events', 'SELECT'), ('monitor', 'call_retrying_events', 'SELECT');
@@ -287,7 +298,8 @@ SELECT (SELECT c.log_id FROM _callhardening.consumers c
        CASE WHEN pg_catalog.has_table_privilege('_callhardening.quoted_bodies'::pg_catalog.regclass::oid, 'SELECT')
            THEN e.errors ELSE _callhardening.attempts_without_errors(e.errors) END AS errors,
        e.died_at
-FROM _callhardening.dead_events e;
+FROM _callhardening.dead_events e
+WHERE e.consumer_id OPERATOR(pg_catalog.<>) ALL (ARRAY(SELECT a.consumer_id FROM _callhardening.absent_consumers a));
 REVOKE ALL ON @extschema@.call_dead_events FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('operate', 'call_dead_events', 'SELECT'), ('monitor', 'call_dead_events', 'SELECT');
@@ -395,6 +407,27 @@ COMMENT ON FUNCTION _callhardening.choose_default_log(int) IS
 'the default log; NULL: there is none. If there is none, it first makes the only other log the default, or else the '
 'newcomer. Several other logs: it makes none, nor while the default log is detached: its bodies would go into another '
 'log. Logs of changes do not count. newcomer: the log_id of a new log, or NULL';
+
+-- A transaction that has notified cannot be prepared. Citus prepares each transaction with shards of several nodes.
+CREATE FUNCTION _callhardening.refuse_notifying_shard() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF NEW.shard_id IS NULL AND _callhardening.shell_of(NEW.events) IS NULL THEN
+        RETURN NEW;
+    END IF;
+    PERFORM _callhardening.raise_error('0A000', format('shard %s cannot notify', NEW.events),
+        detail => 'A transaction with shards of several nodes would fail at its commit.',
+        hint => 'Start a worker in the server (start_call_worker), or wait with wait_for_call_events. In a state for '
+            'attach_call_event_log: jsonb_set(state, ''{settings,notify}'', ''false'').');
+END
+$$;
+REVOKE EXECUTE ON FUNCTION _callhardening.refuse_notifying_shard() FROM PUBLIC;
+CREATE TRIGGER refuse_notifying_shard BEFORE INSERT OR UPDATE OF notify, shard_id ON _callhardening.logs
+    FOR EACH ROW WHEN (NEW.notify) EXECUTE FUNCTION _callhardening.refuse_notifying_shard();
+
+COMMENT ON FUNCTION _callhardening.refuse_notifying_shard() IS
+'trigger function: refuses (0A000) notifications for a shard, however its settings come';
 
 CREATE FUNCTION _callhardening.forget_consumers(log int, numbers int[]) RETURNS void
     LANGUAGE sql
@@ -1069,8 +1102,7 @@ $$;
 COMMENT ON FUNCTION _callhardening.require_valid_limits(int, interval, interval, int) IS
 'a part of configure_call_event_log: refuses (22023) limits out of range; NULL is not looked at';
 
--- A transaction that has notified cannot be prepared. Citus prepares each transaction with shards of several nodes.
-CREATE FUNCTION _callhardening.configured_log(log regclass, notify boolean) RETURNS int
+CREATE FUNCTION _callhardening.configured_log(log regclass) RETURNS int
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
@@ -1079,18 +1111,12 @@ DECLARE
 BEGIN
     PERFORM _callhardening.require_undistributed(events, 'be configured as one'::text,
         format('Configure its shards, each on its node. SELECT * FROM attach_call_shards(%L) names them.', events));
-    IF notify AND _callhardening.shell_of(events) IS NOT NULL THEN
-        PERFORM _callhardening.raise_error('0A000', format('shard %s cannot notify', events),
-            detail => 'A transaction with shards of several nodes would fail at its commit.',
-            hint => 'Start a worker in the server (start_call_worker), or wait with wait_for_call_events.');
-    END IF;
     RETURN number;
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.configured_log(regclass, boolean) IS
-'a part of configure_call_event_log: operated_log, and it refuses (0A000) a log that Citus has distributed, and '
-'notifications for a shard';
+COMMENT ON FUNCTION _callhardening.configured_log(regclass) IS
+'a part of configure_call_event_log: operated_log, and it refuses (0A000) a log that Citus has distributed';
 
 CREATE FUNCTION @extschema@.configure_call_event_log(log regclass DEFAULT NULL, max_attempts int DEFAULT NULL,
         retry_base interval DEFAULT NULL, retry_cap interval DEFAULT NULL, max_retrying int DEFAULT NULL,
@@ -1101,7 +1127,7 @@ CREATE FUNCTION @extschema@.configure_call_event_log(log regclass DEFAULT NULL, 
     SET citus.override_table_visibility = off
     AS $$
 DECLARE
-    number int := _callhardening.configured_log(log, notify);
+    number int := _callhardening.configured_log(log);
     is_of_changes boolean := (SELECT l.is_of_changes FROM _callhardening.logs AS l WHERE l.log_id = number);
 BEGIN
     PERFORM _callhardening.require_valid_limits(max_attempts, retry_base, retry_cap, max_retrying);

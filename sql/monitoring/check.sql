@@ -320,7 +320,7 @@ $check$, 'each consumer of an event log has its lanes'),
     FROM _callhardening.logs AS l JOIN pg_class AS c ON c.oid = l.events AND c.relkind = 'r'
     CROSS JOIN LATERAL (SELECT _callhardening.stray_events(l.events, 9223372036854775807::bigint) AS strays,
         _callhardening.unstamped_events(l.events) AS unstamped
-        WHERE _callhardening.distribution(l.events) IS NULL) AS n
+        WHERE _callhardening.distribution(l.events) IS NULL AND _callhardening.is_placed_here(l.shard_id)) AS n
     WHERE n.strays IS NULL OR n.strays + n.unstamped > 0
 $check$, 'workers look into the lane of each pending event'),
 ('sequences', $check$
@@ -336,7 +336,7 @@ $check$, 'workers look into the lane of each pending event'),
               format('SELECT max(event_seq) FROM ONLY %s', l.events),
               NULL::text[]) AS q (newest bigint)
           -- Each node of Citus has numbers of its own, and a shard has no sequence.
-          WHERE _callhardening.distribution(l.events) IS NULL
+          WHERE _callhardening.distribution(l.events) IS NULL AND _callhardening.is_placed_here(l.shard_id)
               AND l.events NOT IN (SELECT h.relation FROM _callhardening.local_shards() AS h
                   WHERE h.relation IS NOT NULL)) AS n
     WHERE n.newest > coalesce(pg_sequence_last_value(n.sequence), 0)
@@ -348,8 +348,8 @@ $check$, 'none is behind the newest event of its log'),
     FROM @extschema@.call_consumers AS c WHERE c.error IS NOT NULL OR c.behind > interval '1 day'
 $check$, 'none is a day behind'),
 ('kept_workers', $check$
-    SELECT string_agg(format('%s of %s kept workers of %s run: %s', least(w.running, w.kept), w.kept, w.log,
-        coalesce(w.why, w.status)), '; ' ORDER BY w.log::text)
+    SELECT string_agg(format('%s of %s kept workers of %s run: %s', least(w.running, w.kept), w.kept,
+        coalesce(w.log::text, 'all shards'), coalesce(w.why, w.status)), '; ' ORDER BY w.log::text)
     FROM @extschema@.call_worker_status AS w
     WHERE w.kept IS NOT NULL AND w.launcher <> 'standby' AND w.status <> 'copied'
         AND (w.running < w.kept OR w.why IS NOT NULL)
@@ -400,6 +400,7 @@ $check$, 'on, and claims is vacuumed by number of rows'),
         FROM @extschema@.call_consumers AS c
         WHERE c.log = l.events AND c.holds_purges AND c.behind > interval '90 days' LIMIT 1) AS k ON true
     WHERE o.received IS NOT NULL AND _callhardening.distribution(l.events) IS NULL
+        AND _callhardening.is_placed_here(l.shard_id)
 $check$, 'no event is older than 90 days'),
 ('issues', $check$
     -- A file once full is as large when it is empty.

@@ -78,6 +78,7 @@ FROM _callhardening.logs AS l LEFT JOIN @extschema@.call_event_log_status AS s O
     -- A log that the reader may not read is not in the view.
     LATERAL (SELECT CASE WHEN s.log IS NULL THEN '42501' ELSE substring(s.error FROM '\((\w{5})\)$') END)
         AS f (sqlstate)
+WHERE _callhardening.is_placed_here(l.shard_id)
 $$;
 
 COMMENT ON FUNCTION _callhardening.log_metrics() IS
@@ -127,22 +128,26 @@ CREATE FUNCTION _callhardening.worker_metrics()
     LANGUAGE sql ROWS 4 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
     SET citus.override_table_visibility = off
     AS $$
-SELECT w.log::text, w.consumer::text, w.status, w.launcher, w.running, coalesce(w.kept, 0), 1,
+SELECT coalesce(w.log::text, '*'), coalesce(w.consumer::text, '*'), w.status, w.launcher, w.running,
+    coalesce(w.kept, 0), 1,
     extract(epoch FROM w.last_failed_at)
 FROM @extschema@.call_worker_status AS w
 $$;
 
-COMMENT ON FUNCTION _callhardening.worker_metrics() IS 'a collector: call_worker_status';
+COMMENT ON FUNCTION _callhardening.worker_metrics() IS
+'a collector: call_worker_status. log and consumer *: workers for all shards of this server';
 
 CREATE FUNCTION _callhardening.waiter_metrics()
     RETURNS TABLE (log text, consumer text, kind text, state text, waiting_sessions bigint)
     LANGUAGE sql ROWS 8 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
     AS $$
-SELECT w.log::text, w.consumer::text, w.kind, CASE WHEN w.is_waiting THEN 'waiting' ELSE 'working' END, count(*)
+SELECT coalesce(w.log::text, '*'), CASE WHEN w.log IS NULL THEN '*' ELSE w.consumer::text END, w.kind,
+    CASE WHEN w.is_waiting THEN 'waiting' ELSE 'working' END, count(*)
 FROM @extschema@.call_event_waiters AS w GROUP BY 1, 2, 3, 4
 $$;
 
-COMMENT ON FUNCTION _callhardening.waiter_metrics() IS 'a collector: call_event_waiters, counted';
+COMMENT ON FUNCTION _callhardening.waiter_metrics() IS
+'a collector: call_event_waiters, counted. log and consumer *: workers for all shards of this server';
 
 CREATE FUNCTION _callhardening.snapshot_metrics()
     RETURNS TABLE (holder text, oldest_snapshot_transactions bigint, oldest_snapshot_seconds numeric)
@@ -177,12 +182,13 @@ CREATE FUNCTION _callhardening.issue_metrics()
     LANGUAGE sql ROWS 8 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
     AS $$
 WITH kinds AS (
-    SELECT h.relation::text AS relation, unnest('{refused_status, refused_call_id, refined_status, unknown_status,
-        unknown_direction}'::text[]) AS kind
-    FROM _callhardening.hardened_tables() AS h WHERE h.relation = h.root
+    -- A shard has no issues under its own name.
+    SELECT DISTINCT _callhardening.known_name(h.relation) AS relation, k.kind
+    FROM _callhardening.hardened_tables() AS h, unnest('{refused_status, refused_call_id, refined_status,
+        unknown_status, unknown_direction}'::text[]) AS k (kind) WHERE h.relation = h.root
     UNION ALL
-    SELECT l.events::text, unnest('{unparsable_body, body_without_call, dead_event}'::text[])
-    FROM _callhardening.logs AS l
+    SELECT DISTINCT _callhardening.known_name(l.events), k.kind FROM _callhardening.logs AS l,
+        unnest('{unparsable_body, body_without_call, dead_event}'::text[]) AS k (kind)
 ), counts AS (
     SELECT i.table_name AS relation, i.kind, sum(i.occurrences)::bigint AS issues
     FROM @extschema@.call_issues AS i WHERE i.happened_at > clock_timestamp() - interval '1 hour'
@@ -203,10 +209,11 @@ CREATE FUNCTION _callhardening.size_metrics()
 -- The rows of a distributed table are in shards.
 SELECT h.root::text, 'calls', sum(CASE WHEN _callhardening.distribution(h.root) IS NULL
     THEN pg_total_relation_size(h.relation) END)
-FROM _callhardening.hardened_tables() AS h GROUP BY h.root
+FROM _callhardening.hardened_tables() AS h WHERE NOT _callhardening.is_moved_away(h.root) GROUP BY h.root
 UNION ALL
 SELECT l.events::text, 'events', CASE WHEN _callhardening.distribution(l.events) IS NULL
     THEN pg_total_relation_size(l.events) END FROM _callhardening.logs AS l
+WHERE _callhardening.is_placed_here(l.shard_id)
 UNION ALL
 SELECT '_callhardening', 'bookkeeping', sum(pg_total_relation_size(c.oid)) FROM pg_class AS c
 WHERE c.relnamespace = '_callhardening'::regnamespace AND c.relkind = 'r'

@@ -66,6 +66,7 @@ FROM states s WHERE s.part = 'stamp' AND NOT EXISTS (SELECT FROM logs l WHERE l.
     AND NOT EXISTS (SELECT FROM _callhardening.detached_logs d WHERE d.events = s.relation AND d.state IS NOT NULL)
     AND _callhardening.distribution(s.relation) IS NULL
     AND s.relation NOT IN (SELECT h.relation FROM _callhardening.local_shards() AS h WHERE h.relation IS NOT NULL)
+    AND NOT _callhardening.is_moved_away(s.relation)
 UNION ALL
 SELECT l.events, 'gap', 'trigger_missing', format('the trigger %s is gone', p.name),
        CASE p.part

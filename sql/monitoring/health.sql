@@ -242,7 +242,7 @@ WITH recent AS (
     FROM @extschema@.call_issues i
     WHERE i.happened_at > clock_timestamp() - interval '1 day' AND i.kind NOT IN ('dead_event', 'refined_status')
       AND i.table_name IN (
-        SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        SELECT _callhardening.known_name(c.oid) FROM pg_class c
         WHERE c.oid = calls OR c.oid IN (SELECT l.events FROM _callhardening.logs l WHERE l.calls = issues_health.calls)
            OR c.relispartition AND c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = issues_health.calls))
 ), counts AS (
@@ -258,11 +258,12 @@ WITH recent AS (
 )
 SELECT figure, count, 'issues',
        CASE WHEN count >= critical THEN 'critical' WHEN count >= warning THEN 'warning' ELSE 'ok' END,
-       format('%s in the last %s, from call_issues; warning from %s, critical from %s',
+       format('%s in the last %s, from call_issues%s; warning from %s, critical from %s',
            CASE what WHEN 'refused' THEN 'refused statuses and call ids'
                WHEN 'unknown' THEN 'unknown directions and statuses'
-                     ELSE 'bodies without a JSON object or a call' END, span, warning, critical)
-FROM counts
+                     ELSE 'bodies without a JSON object or a call' END, span, CASE WHEN shell IS NOT NULL
+               THEN format(', of all shards of %s on this node', shell) ELSE '' END, warning, critical)
+FROM counts, _callhardening.shell_of(calls) AS s (shell)
 $$;
 
 COMMENT ON FUNCTION _callhardening.issues_health(regclass) IS 'the figures of call_health from call_issues';
@@ -274,8 +275,9 @@ CREATE FUNCTION _callhardening.event_logs_health(calls regclass)
     SET citus.override_table_visibility = off
     AS $$
 WITH logs AS MATERIALIZED (
-    SELECT l.log_id, l.events, l.is_of_changes, cardinality(l.other_consumers) AS consumers
-    FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events WHERE l.calls = event_logs_health.calls
+    SELECT l.log_id, l.events, l.is_of_changes, cardinality(l.other_consumers) AS consumers, l.shard_id
+    FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events
+    WHERE l.calls = event_logs_health.calls AND _callhardening.is_placed_here(l.shard_id)
 ), lanes AS MATERIALIZED (
     SELECT coalesce(sum(p.pending), 0) AS pending,
         extract(epoch FROM clock_timestamp() - min(p.oldest_received_at)) AS behind
@@ -307,7 +309,7 @@ WITH logs AS MATERIALIZED (
 ), workers AS MATERIALIZED (
     SELECT coalesce(sum(w.kept), 0) AS kept, coalesce(sum(greatest(w.kept - w.running, 0)), 0) AS missing,
         min(w.why) AS why
-    FROM @extschema@.call_worker_status w JOIN logs l ON l.events = w.log
+    FROM @extschema@.call_worker_status w JOIN logs l ON l.events = w.log OR w.log IS NULL AND l.shard_id IS NOT NULL
     WHERE w.launcher <> 'standby' AND w.status <> 'copied'
 ), figures AS (
     SELECT 1 AS position, 'pending' AS figure, l.pending AS value, 'events' AS unit,
@@ -392,6 +394,7 @@ BEGIN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls),
             HINT = 'Harden it with harden_calls.';
     END IF;
+    PERFORM _callhardening.require_placed(calls);
     RETURN QUERY SELECT * FROM _callhardening.rows_health(calls, coalesce(exact, false));
     IF _callhardening.distribution(calls) IS NULL THEN
         RETURN QUERY SELECT * FROM _callhardening.issues_health(calls);

@@ -410,7 +410,7 @@ WITH recent AS MATERIALIZED (
     SELECT i.*, date_bin(width, i.happened_at, date_trunc('day', ends)) AS at
     FROM @extschema@.call_issues AS i WHERE i.happened_at >= starts
 ), providers AS MATERIALIZED (
-    SELECT t.relation::text AS table_name, nullif(t.settings[7], '') AS provider
+    SELECT DISTINCT _callhardening.known_name(t.relation) AS table_name, nullif(t.settings[7], '') AS provider
     FROM _callhardening.hardened_tables() AS t
 ), words AS (
     SELECT p.provider, _callhardening.shown_client(r.application_name) AS client, r.kind,
@@ -508,7 +508,8 @@ SELECT * FROM (
      WHERE r.due_at IS NOT NULL AND r.call_id !~ '^\(' ORDER BY r.waiting_since LIMIT 1)
     UNION ALL
     (SELECT l.log_id, 'default', i.call_id, 'refused' FROM @extschema@.call_issues AS i
-     JOIN @extschema@.call_event_logs AS l ON l.calls::text = i.table_name AND NOT l.is_of_changes
+     JOIN @extschema@.call_event_logs AS l ON _callhardening.known_name(l.calls) = i.table_name
+        AND NOT l.is_of_changes AND _callhardening.is_placed_here(l.shard_id)
      WHERE i.kind = 'refused_status' AND i.event_seq IS NOT NULL AND i.call_id !~ '^\(' ORDER BY i.happened_at DESC
      LIMIT 1)) AS c (log_id, consumer, call_id, kind)
 LIMIT 1
@@ -548,12 +549,20 @@ DECLARE
 BEGIN
     IF call_id IS NULL THEN
         SELECT * INTO telling FROM _callhardening.telling_call();
+        -- A refusal does not tell the shard of its call.
         RETURN (SELECT jsonb_build_object('log', l.events, 'consumer', telling.consumer, 'kind', telling.kind,
-                'events', _callhardening.report_steps(telling.log_id, telling.consumer, telling.call_id))
-            FROM _callhardening.logs AS l WHERE l.log_id = telling.log_id);
+                'events', s.steps)
+            FROM _callhardening.logs AS t JOIN _callhardening.logs AS l ON l.log_id = t.log_id OR t.shard_id IS NOT NULL
+                AND l.shard_id IS NOT NULL AND _callhardening.is_placed_here(l.shard_id)
+                AND _callhardening.known_name(l.events) = _callhardening.known_name(t.events)
+            CROSS JOIN LATERAL _callhardening.report_steps(l.log_id, telling.consumer, telling.call_id) AS s (steps)
+            WHERE t.log_id = telling.log_id
+            ORDER BY s.steps IS NULL, l.log_id <> t.log_id, l.log_id LIMIT 1);
     END IF;
     FOR log IN SELECT * FROM _callhardening.logs AS l
-        WHERE NOT l.is_of_changes AND has_any_column_privilege(l.events::oid, 'SELECT') ORDER BY l.log_id
+        WHERE NOT l.is_of_changes AND has_any_column_privilege(l.events::oid, 'SELECT')
+            AND _callhardening.distribution(l.events) IS NULL AND _callhardening.is_placed_here(l.shard_id)
+        ORDER BY l.log_id
     LOOP
         steps := _callhardening.report_steps(log.log_id, 'default', call_id);
         EXIT WHEN steps IS NOT NULL;
@@ -663,7 +672,7 @@ SELECT coalesce(jsonb_agg(jsonb_build_object('table', t.root, 'provider', t.prov
     'health', _callhardening.report_part('health', t.root, starts, ends, NULL, exact, NULL))
     ORDER BY t.root::text), '[]')
 FROM (SELECT h.root, min(nullif(h.settings[7], '')) AS provider FROM _callhardening.hardened_tables() AS h
-      GROUP BY h.root) AS t
+      WHERE NOT _callhardening.is_moved_away(h.root) GROUP BY h.root) AS t
 $$;
 
 COMMENT ON FUNCTION _callhardening.report_tables(timestamptz, timestamptz, boolean) IS
@@ -691,7 +700,8 @@ BEGIN
     END IF;
     extents := (SELECT coalesce(jsonb_object_agg(l.log_id, _callhardening.count_rows('extent', l.events, NULL, starts,
             ends, NULL, exact)), '{}')
-        FROM _callhardening.logs AS l WHERE has_any_column_privilege(l.events::oid, 'SELECT'));
+        FROM _callhardening.logs AS l WHERE has_any_column_privilege(l.events::oid, 'SELECT')
+            AND _callhardening.is_placed_here(l.shard_id));
     begins := _callhardening.report_beginning(extents, starts);
     width := _callhardening.report_width(ends - begins);
     RETURN jsonb_build_object('version', (SELECT e.extversion FROM pg_extension AS e

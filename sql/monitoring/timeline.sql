@@ -19,7 +19,7 @@ CREATE FUNCTION @extschema@.call_timeline(call_id text, log regclass DEFAULT NUL
     SET search_path = pg_catalog, pg_temp
     AS $$
 WITH found AS MATERIALIZED (
-    SELECT l.log_id, l.calls::text AS calls,
+    SELECT l.log_id, _callhardening.known_name(l.calls) AS calls,
         ARRAY[call_id, format('(%s bytes)', octet_length(call_id))] AS shown, e.*
     FROM _callhardening.events_of_call(call_id, log, consumer) AS e
     JOIN @extschema@.call_event_logs AS l ON l.events = e.events

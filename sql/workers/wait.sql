@@ -45,8 +45,10 @@ COMMENT ON FUNCTION _callhardening.free_waiting_places() IS
 
 CREATE VIEW @extschema@.call_event_waiters AS
 SELECT w.pid, w.kind, l.events AS log, c.name AS consumer, w.is_waiting
-FROM _callhardening.waiters() AS w JOIN _callhardening.logs AS l ON l.log_id OPERATOR(pg_catalog.=) w.log_id
-LEFT JOIN _callhardening.consumers AS c ON c.consumer_id OPERATOR(pg_catalog.=) w.consumer_id;
+FROM _callhardening.waiters() AS w LEFT JOIN _callhardening.logs AS l ON l.log_id OPERATOR(pg_catalog.=) w.log_id
+LEFT JOIN _callhardening.consumers AS c ON c.consumer_id OPERATOR(pg_catalog.=) w.consumer_id
+-- -1: a worker for all shards
+WHERE l.log_id IS NOT NULL OR w.log_id OPERATOR(pg_catalog.=) -1;
 REVOKE ALL ON @extschema@.call_event_waiters FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('operate', 'call_event_waiters', 'SELECT'), ('monitor', 'call_event_waiters', 'SELECT');
@@ -57,6 +59,8 @@ wait_for_call_events. A worker that is missing here only polls: call_health has 
 of the server.';
 COMMENT ON COLUMN @extschema@.call_event_waiters.pid IS 'process id of the session';
 COMMENT ON COLUMN @extschema@.call_event_waiters.kind IS 'worker: inside the server; client: wait_for_call_events';
-COMMENT ON COLUMN @extschema@.call_event_waiters.log IS 'the log of its last wait';
-COMMENT ON COLUMN @extschema@.call_event_waiters.consumer IS 'the consumer of its last wait; NULL: it was dropped';
+COMMENT ON COLUMN @extschema@.call_event_waiters.log IS
+'the log of its last wait; NULL: a worker for all shards of this server';
+COMMENT ON COLUMN @extschema@.call_event_waiters.consumer IS
+'the consumer of its last wait; NULL: it was dropped, or log is NULL';
 COMMENT ON COLUMN @extschema@.call_event_waiters.is_waiting IS 'false: it does something else';

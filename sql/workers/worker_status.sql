@@ -37,7 +37,7 @@ $$;
 COMMENT ON FUNCTION _callhardening.is_table(regclass) IS 'whether a relation is there, and is an ordinary table';
 
 CREATE VIEW @extschema@.call_worker_status AS
-SELECT l.events AS log, n.name AS consumer, s.status, r.running, k.workers AS kept,
+SELECT w.log, w.consumer, s.status, w.running, k.workers AS kept,
     (SELECT a.rolname FROM pg_catalog.pg_roles a WHERE a.oid OPERATOR(pg_catalog.=) k.role) AS role,
     k.max_events, pg_catalog.make_interval(secs => k.poll::float8 OPERATOR(pg_catalog./) 1000::float8) AS poll,
     k.kept_since, f.launcher, s.why,
@@ -45,17 +45,21 @@ SELECT l.events AS log, n.name AS consumer, s.status, r.running, k.workers AS ke
     CASE WHEN k.workers IS NOT NULL THEN t.failure END AS last_failure,
     CASE WHEN k.workers IS NOT NULL THEN t.failed_at END AS last_failed_at,
     CASE WHEN s.status OPERATOR(pg_catalog.=) 'waiting'::text THEN t.next_try END AS next_try
-FROM _callhardening.logs l
-JOIN _callhardening.consumers n ON n.log_id OPERATOR(pg_catalog.=) l.log_id
-CROSS JOIN LATERAL (
-    SELECT pg_catalog.count(*)::int AS running FROM @extschema@.call_worker_pids(l.events, n.name)) r
+FROM (
+    SELECT l.events AS log, n.name AS consumer, n.consumer_id, (
+            SELECT pg_catalog.count(*)::int FROM @extschema@.call_worker_pids(l.events, n.name)) AS running,
+        n.consumer_id OPERATOR(pg_catalog.=) l.log_id AS is_always_shown,
+        l.system_identifier OPERATOR(pg_catalog.=) 0::bigint AS is_restored
+    FROM _callhardening.logs l JOIN _callhardening.consumers n ON n.log_id OPERATOR(pg_catalog.=) l.log_id
+    WHERE _callhardening.is_table(l.events)
+    UNION ALL
+    SELECT NULL, NULL, 0, _callhardening.count_node_workers(), false, false) w
 CROSS JOIN _callhardening.launcher_state() f
-LEFT JOIN _callhardening.kept_workers k ON k.consumer_id OPERATOR(pg_catalog.=) n.consumer_id
-LEFT JOIN _callhardening.kept_worker_states() t ON t.consumer_id OPERATOR(pg_catalog.=) n.consumer_id
-CROSS JOIN LATERAL _callhardening.worker_status(k, r.running, f.fault, t.consumer_id IS NOT NULL, t.failure,
-    l.system_identifier OPERATOR(pg_catalog.=) 0::bigint) s
-WHERE _callhardening.is_table(l.events) AND (n.consumer_id OPERATOR(pg_catalog.=) l.log_id
-    OR r.running OPERATOR(pg_catalog.>) 0 OR k.workers IS NOT NULL);
+LEFT JOIN _callhardening.kept_workers k ON k.consumer_id OPERATOR(pg_catalog.=) w.consumer_id
+LEFT JOIN _callhardening.kept_worker_states() t ON t.consumer_id OPERATOR(pg_catalog.=) w.consumer_id
+CROSS JOIN LATERAL _callhardening.worker_status(k, w.running, f.fault, t.consumer_id IS NOT NULL, t.failure,
+    w.is_restored) s
+WHERE w.is_always_shown OR w.running OPERATOR(pg_catalog.>) 0 OR k.workers IS NOT NULL;
 REVOKE ALL ON @extschema@.call_worker_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('process', 'call_worker_status', 'SELECT'), ('operate', 'call_worker_status', 'SELECT'),
@@ -64,8 +68,10 @@ INSERT INTO _callhardening.task_grants VALUES
 COMMENT ON VIEW @extschema@.call_worker_status IS
 'Each event log of this database: its workers in the server, those that start_call_worker(keep =>
 true) has written down, and why one does not run. Consumers beside the default one have a row if
-they have such workers.';
-COMMENT ON COLUMN @extschema@.call_worker_status.log IS 'the event log';
+they have such workers, and so have the workers for all shards of this server
+(start_call_worker with node).';
+COMMENT ON COLUMN @extschema@.call_worker_status.log IS
+'the event log; NULL, as is consumer: the row is of the workers for all shards of this server';
 COMMENT ON COLUMN @extschema@.call_worker_status.consumer IS 'the consumer; default: the one of process_call_events';
 COMMENT ON COLUMN @extschema@.call_worker_status.status IS
 'running: as many as are kept run; starting; waiting: for the next try, see why; stopped: the launcher starts none, '

@@ -1,6 +1,7 @@
 #include "pg/base/catalog_table.hpp"
 #include "pg/base/postgres.hpp"
 #include "pg/calls/issue.hpp"
+#include "pg/citus/shard_table.hpp"
 #include "pg/claims/dead.hpp"
 #include "pg/claims/purge.hpp"
 #include "pg/claims/waiting.hpp"
@@ -28,6 +29,7 @@ void _PG_init()
     callhardening::register_launcher();
     callhardening::define_worker_settings();
     callhardening::follow_dropped_consumers();
+    callhardening::know_shards_by_their_table();
     callhardening::request_shared_memory();
 }
 

@@ -341,7 +341,7 @@ void open_calls_table(const EventLog &log, LOCKMODE lock, CallsTable *table)
     table->log = &log;
     if (!find_call_settings(table->relation, &table->settings))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("table %s is not hardened", relation_name(log.calls)),
+                        errmsg("table %s is not hardened", relation_name(known_table(log.calls))),
                         errhint("Harden it with harden_calls.")));
     const int number = require_column(table->relation, table->settings.call_id_column, calls_column_hint);
     const Oid id_type = column_type(table->relation, number);

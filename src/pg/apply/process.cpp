@@ -5,6 +5,7 @@
 #include "pg/apply/call_event.hpp"
 #include "pg/apply/calls_table.hpp"
 #include "pg/apply/process.hpp"
+#include "pg/base/relation.hpp"
 #include "pg/base/spi.hpp"
 #include "pg/base/subtransaction.hpp"
 #include "pg/base/text.hpp"
@@ -377,8 +378,7 @@ void apply_call(void *state)
     if (written)
         return;
     ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-                    errmsg("the call was not written to table \"%s\"",
-                           RelationGetRelationName(of->batch->table.relation)),
+                    errmsg("the call was not written to table \"%s\"", known_name(of->batch->table.relation)),
                     errhint("A trigger or a row-level security policy of that table suppresses the row.")));
 }
 

@@ -31,6 +31,21 @@ char *relation_name(Oid relation)
     return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), name);
 }
 
+Oid (*distributed_table_of)(Oid table) = nullptr;
+
+Oid known_table(Oid table)
+{
+    const Oid distributed = distributed_table_of == nullptr ? InvalidOid : distributed_table_of(table);
+    return OidIsValid(distributed) ? distributed : table;
+}
+
+const char *known_name(Relation table)
+{
+    const Oid known = known_table(RelationGetRelid(table));
+    const char *name = known == RelationGetRelid(table) ? nullptr : get_rel_name(known);
+    return name != nullptr ? name : RelationGetRelationName(table);
+}
+
 bool is_part_of(Relation relation, Oid table)
 {
     return RelationGetRelid(relation) == table ||
@@ -95,7 +110,7 @@ AttrNumber require_column(Relation relation, const char *name, const char *hint)
     if (column == 0)
         ereport(ERROR,
                 (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                 errmsg("table \"%s\" no longer has column \"%s\"", RelationGetRelationName(relation), name),
+                 errmsg("table \"%s\" no longer has column \"%s\"", known_name(relation), name),
                  errdetail("A trigger of callhardening was created for this column."), errhint("%s", hint)));
     return column;
 }
@@ -106,7 +121,7 @@ AttrNumber require_typed_column(Relation relation, const char *name, Oid type, c
     if (getBaseType(TupleDescAttr(RelationGetDescr(relation), column - 1)->atttypid) != type)
         ereport(ERROR,
                 (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                 errmsg("column \"%s\" of table \"%s\" must be %s", name, RelationGetRelationName(relation),
+                 errmsg("column \"%s\" of table \"%s\" must be %s", name, known_name(relation),
                         format_type_be(type)),
                  errdetail("Its type was altered after a trigger of callhardening was created for it."),
                  errhint("Alter the type back.")));

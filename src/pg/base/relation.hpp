@@ -19,6 +19,13 @@ Relation open_table(Oid table, LOCKMODE lock);
 // relation does not exist.
 char *relation_name(Oid relation);
 
+// The table that users know. pg/citus sets the function: for a shard it returns its distributed table.
+extern Oid (*distributed_table_of)(Oid table);
+Oid known_table(Oid table);
+
+// Its name alone, for a message.
+const char *known_name(Relation table);
+
 // Is it this table, or a partition of it?
 bool is_part_of(Relation relation, Oid table);
 

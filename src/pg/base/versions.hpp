@@ -24,6 +24,7 @@ extern "C" {
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/acl.h"
+#include "utils/backend_status.h"
 #if PG_VERSION_NUM >= 170000
 #include "storage/dsm_registry.h"
 #include "utils/wait_event.h"
@@ -236,6 +237,16 @@ inline uint32 named_wait_event(const char *name)
 #else
     static_cast<void>(name);
     return PG_WAIT_EXTENSION;
+#endif
+}
+
+// A session of the server, by its number from 1. NULL: it has ended.
+inline const LocalPgBackendStatus *session_status(int number)
+{
+#if PG_VERSION_NUM >= 160000
+    return pgstat_get_local_beentry_by_index(number);
+#else
+    return pgstat_fetch_stat_local_beentry(number);
 #endif
 }
 

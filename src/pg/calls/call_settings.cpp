@@ -1,6 +1,7 @@
 #include "core/policy/built_in_policy.hpp"
 #include "core/words/transition.hpp"
 
+#include "pg/base/relation.hpp"
 #include "pg/base/text.hpp"
 #include "pg/base/warning.hpp"
 #include "pg/calls/call_settings.hpp"
@@ -196,7 +197,7 @@ void callhardening::require_call_settings(Relation calls, CallSettings *settings
 {
     if (!find_call_settings(calls, settings))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("the settings of table \"%s\" are missing", RelationGetRelationName(calls)),
+                        errmsg("the settings of table \"%s\" are missing", known_name(calls)),
                         errdetail("They were arguments of its BEFORE trigger. The trigger was dropped."),
                         errhint("Call harden_calls again, with every setting other than the defaults.")));
 }

@@ -6,6 +6,7 @@
 #include "pg/base/text.hpp"
 #include "pg/base/warning.hpp"
 #include "pg/calls/issue.hpp"
+#include "pg/citus/origin.hpp"
 
 extern "C" {
 #include "access/xact.h"
@@ -93,9 +94,11 @@ struct Noted {
 
 constinit Noted noted = {};
 
-// Issues of a partition have the name of the partitioned table.
+// Issues of a partition have the name of the partitioned table, and those of a shard that of the distributed
+// table.
 const char *name_of(Oid table)
 {
+    table = known_table(table);
     if (get_rel_relispartition(table))
         if (const List *ancestors = get_partition_ancestors(table); ancestors != NIL)
             table = llast_oid(ancestors);
@@ -119,6 +122,8 @@ IssueGroup *group_of(const Issue &issue)
 // subscription.
 char *name_of_application()
 {
+    if (is_between_nodes(application_name))
+        return client_between_nodes(application_name);
     if (application_name != nullptr && *application_name != '\0')
         return pstrdup(application_name);
     return MyBgworkerEntry == nullptr ? nullptr : pstrdup(MyBgworkerEntry->bgw_name);

@@ -1,5 +1,6 @@
 #include "core/words/transition.hpp"
 
+#include "pg/base/relation.hpp"
 #include "pg/base/text.hpp"
 #include "pg/base/warning.hpp"
 #include "pg/calls/refusal.hpp"
@@ -80,15 +81,15 @@ const char *quoted_status(const TransitionGraph *graph, OptionalText status)
 
 void add_detail(const Refusal &refusal)
 {
-    errdetail("Call %s of table \"%s\", column \"%s\".", refusal.call_id,
-              RelationGetRelationName(refusal.calls), refusal.column);
+    errdetail("Call %s of table \"%s\", column \"%s\".", refusal.call_id, known_name(refusal.calls),
+              refusal.column);
     if (refusal.hint != nullptr)
         errhint("%s", refusal.hint);
 }
 
 void add_constraint(const Refusal &refusal)
 {
-    const char *table = RelationGetRelationName(refusal.calls);
+    const char *table = known_name(refusal.calls);
     err_generic_string(PG_DIAG_SCHEMA_NAME, get_namespace_name(RelationGetNamespace(refusal.calls)));
     err_generic_string(PG_DIAG_TABLE_NAME, table);
     err_generic_string(PG_DIAG_COLUMN_NAME, refusal.column);

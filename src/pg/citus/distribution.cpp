@@ -1,18 +1,9 @@
 #include "pg/citus/distribution.hpp"
+#include "pg/citus/catalog.hpp"
 
 extern "C" {
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/dependency.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_namespace.h"
-#include "commands/extension.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
-#include "utils/rel.h"
 }
 
 namespace callhardening
@@ -21,58 +12,23 @@ namespace callhardening
 namespace
 {
 
-// Only a member of the extension citus is its catalog. Nobody else's table with this name counts.
-bool is_catalog_of_citus(Oid table)
-{
-    static Oid known = InvalidOid;
-    if (table == known)
-        return true;
-    const Oid extension = getExtensionOfObject(RelationRelationId, table);
-    const char *name = OidIsValid(extension) ? get_extension_name(extension) : nullptr;
-    if (name == nullptr || strcmp(name, "citus") != 0)
-        return false;
-    known = table;
-    return true;
-}
-
-Oid catalog_of_citus()
-{
-    const Oid table = get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE);
-    return OidIsValid(table) && is_catalog_of_citus(table) ? table : InvalidOid;
-}
+constexpr const char *partition_catalog = "pg_dist_partition";
 
 struct Partitioning {
     char method, replication;
     bool is_in_group; // of tables whose shards move together
 };
 
-Datum value_of(Relation catalog, HeapTuple row, const char *column)
+bool find_partitioning(Oid catalog, Oid table, Partitioning *partitioning)
 {
-    bool is_null;
-    const AttrNumber number = get_attnum(RelationGetRelid(catalog), column);
-    if (number == InvalidAttrNumber)
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                        errmsg("this version of Citus is not known: pg_dist_partition has no column \"%s\"",
-                               column)));
-    return heap_getattr(row, number, RelationGetDescr(catalog), &is_null);
-}
-
-bool find_partitioning(Oid catalog_id, Oid table, Partitioning *found)
-{
-    ScanKeyData key;
-    const Relation catalog = table_open(catalog_id, AccessShareLock);
-    const Oid index = get_relname_relid("pg_dist_partition_logical_relid_index", PG_CATALOG_NAMESPACE);
-    ScanKeyInit(&key, get_attnum(catalog_id, "logicalrelid"), BTEqualStrategyNumber, F_OIDEQ,
-                ObjectIdGetDatum(table));
-    const SysScanDesc scan = systable_beginscan(catalog, index, OidIsValid(index), nullptr, 1, &key);
-    const HeapTuple row = systable_getnext(scan);
-    if (HeapTupleIsValid(row))
-        *found = {DatumGetChar(value_of(catalog, row, "partmethod")),
-                  DatumGetChar(value_of(catalog, row, "repmodel")),
-                  DatumGetInt32(value_of(catalog, row, "colocationid")) != 0};
-    const bool is_found = HeapTupleIsValid(row);
-    systable_endscan(scan);
-    table_close(catalog, AccessShareLock);
+    const CitusRow found = find_citus_row(catalog, "pg_dist_partition_logical_relid_index", "logicalrelid",
+                                          F_OIDEQ, ObjectIdGetDatum(table));
+    const bool is_found = HeapTupleIsValid(found.row);
+    if (is_found)
+        *partitioning = {DatumGetChar(value_of(found, "partmethod")),
+                         DatumGetChar(value_of(found, "repmodel")),
+                         DatumGetInt32(value_of(found, "colocationid")) != 0};
+    close_citus_row(found);
     return is_found;
 }
 
@@ -98,7 +54,7 @@ const char *name_of(const Partitioning &partitioning)
 const char *distribution_of(Oid table)
 {
     Partitioning partitioning;
-    const Oid catalog = catalog_of_citus();
+    const Oid catalog = catalog_of_citus(partition_catalog);
     return OidIsValid(catalog) && find_partitioning(catalog, table, &partitioning) ? name_of(partitioning)
                                                                                    : nullptr;
 }
@@ -131,5 +87,5 @@ CALLHARDENING_FUNCTION(distribution)
 CALLHARDENING_FUNCTION(has_citus)
 {
     static_cast<void>(fcinfo);
-    PG_RETURN_BOOL(OidIsValid(catalog_of_citus()));
+    PG_RETURN_BOOL(OidIsValid(catalog_of_citus(partition_catalog)));
 }

@@ -1,4 +1,5 @@
 #include "pg/base/time.hpp"
+#include "pg/citus/distribution.hpp"
 #include "pg/claims/adopt.hpp"
 #include "pg/claims/claim.hpp"
 #include "pg/claims/claim_lane.hpp"
@@ -244,7 +245,11 @@ void require_no_default(const EventLog &consumer)
 
 void run_drop(Seek *seek)
 {
-    open_seek(seek);
+    const bool has_events = distribution_of(seek->consumer.events) == nullptr; // else shards have them
+    if (has_events)
+        open_seek(seek);
+    else
+        seek->tables = open_lanes(seek->consumer, RowExclusiveLock);
     lock_lanes(*seek);
     const LockedLog locked = lock_present_log(&seek->consumer);
     drop_consumer(locked, seek->consumer.consumer_id);
@@ -254,7 +259,9 @@ void run_drop(Seek *seek)
     forget_dead(seek->consumer); // first, since another session may revive these events
     forget_waiting(seek->consumer);
     forget_low_ends(seek->consumer);
-    close_seek(*seek);
+    close_lanes(seek->tables, NoLock);
+    if (has_events)
+        close_log_table(seek->table);
     wake_at_commit(seek->consumer.log_id, seek->consumer.consumer_id); // its workers end
 }
 
@@ -293,6 +300,15 @@ Target target_of(FunctionCallInfo fcinfo, const EventLog &log)
     return {PG_INT64_MIN, PG_GETARG_INT64(seek_event_seq), false, false};
 }
 
+// A log that Citus has distributed can still have consumers from before. attach_call_shards waits for their
+// end.
+void find_log_to_drop_from(FunctionCallInfo fcinfo, EventLog *log)
+{
+    find_any_event_log(fcinfo, 0, log);
+    if (log->other_consumers.empty())
+        find_event_log(fcinfo, 0, log);
+}
+
 } // namespace
 
 } // namespace callhardening
@@ -318,7 +334,7 @@ CALLHARDENING_FUNCTION(drop_call_consumer)
     consumer_argument(fcinfo);
     require_claim_conditions("drop_call_consumer");
     Seek seek = {};
-    find_event_log(fcinfo, 0, &seek.consumer);
+    find_log_to_drop_from(fcinfo, &seek.consumer);
     choose_consumer(fcinfo, 1, &seek.consumer);
     require_operate_rights(seek.consumer);
     require_no_default(seek.consumer);

@@ -5,6 +5,7 @@
 #include "pg/base/time.hpp"
 #include "pg/base/warning.hpp"
 #include "pg/citus/distribution.hpp"
+#include "pg/citus/shard.hpp"
 #include "pg/log/event_log.hpp"
 #include "pg/log/snapshot.hpp"
 
@@ -376,7 +377,6 @@ void look_at_detached_logs(std::initializer_list<Key> keys, const Takes &takes)
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
     close_catalog_table(logs, AccessShareLock);
-    if (name != nullptr)
 }
 
 // Another log would get the bodies of the default one.
@@ -388,6 +388,7 @@ void refuse_without_detached_default()
             name = relation_name(row_oid(slot, detached_events));
         return name != nullptr;
     });
+    if (name != nullptr)
         raise_detached_log(name);
 }
 
@@ -442,6 +443,7 @@ void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
 {
     find_any_event_log(fcinfo, log_argument, log);
     refuse_distributed_log(log->events, log->events_name);
+    require_shard_here(log->shard_id, log->events_name);
 }
 
 void find_any_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)

@@ -329,7 +329,7 @@ void require_route(const Stamper *stamper, Relation table, HeapTuple row, const 
         return;
     ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
                     errmsg("column \"%s\" of table %s is not the call id of the event",
-                           stamper->log.route_column, stamper->log.events_name),
+                           stamper->log.route_column, relation_name(known_table(stamper->log.events))),
                     errdetail("It is the call id, or a negative number if the event has no call."),
                     errhint("Append events with ingest_call_event.")));
 }

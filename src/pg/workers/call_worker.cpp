@@ -7,6 +7,8 @@
 #include "pg/shared/wake.hpp"
 #include "pg/workers/kept_order.hpp"
 #include "pg/workers/kept_worker.hpp"
+#include "pg/workers/node_worker.hpp"
+#include "pg/workers/worker.hpp"
 
 extern "C" {
 #include "access/xact.h"
@@ -99,9 +101,9 @@ Workers find_workers(const EventLog *log)
     return workers;
 }
 
-int count_workers(const EventLog *log)
+int count_all_workers()
 {
-    const Workers workers = find_workers(log);
+    const Workers workers = find_workers(nullptr);
     pfree(workers.pids);
     return workers.count;
 }
@@ -116,6 +118,18 @@ bool is_worker_of(const EventLog &log, pid_t pid)
     return found;
 }
 
+} // namespace
+
+int count_workers(const EventLog &log)
+{
+    const Workers workers = find_workers(&log);
+    pfree(workers.pids);
+    return workers.count;
+}
+
+namespace
+{
+
 // -- starting ------------------------------------------------------------------------------------
 
 [[noreturn]] void raise_no_slot()
@@ -128,7 +142,7 @@ bool is_worker_of(const EventLog &log, pid_t pid)
 
 void require_below_limit()
 {
-    if (count_workers(nullptr) >= max_workers)
+    if (count_all_workers() >= max_workers)
         ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
                         errmsg("the limit callhardening.max_workers is reached"),
                         errdetail("The limit is %d, for all databases together.", max_workers),
@@ -198,7 +212,7 @@ int launch_missing(const EventLog &log, const WorkerOrder &order, int wanted)
 {
     const LOCKTAG tag = lock_of(log, WorkerLock::start);
     LockAcquire(&tag, ExclusiveLock, false, false);
-    const int missing = Max(0, wanted - count_workers(&log));
+    const int missing = Max(0, wanted - count_workers(log));
     if (missing > 0)
         warn_superuser(order.role);
     for (int i = 0; i < missing; ++i)
@@ -209,6 +223,24 @@ int launch_missing(const EventLog &log, const WorkerOrder &order, int wanted)
 }
 
 // -- checks before the start ----------------------------------------------------------------------
+
+// Without this right, each batch of the worker would fail with a message only in the server log.
+void require_right_to_read(const EventLog &log, Oid role)
+{
+    if (pg_class_aclcheck(log.events, role, ACL_SELECT) != ACLCHECK_OK)
+        aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(log.events));
+}
+
+void require_committed_log(const EventLog &log)
+{
+    if (is_event_log_uncommitted(log))
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("%s was created or configured in this transaction", log.events_name),
+                        errdetail("A call worker sees only committed changes."),
+                        errhint("Commit first, then start the worker.")));
+}
+
+} // namespace
 
 // Workers run only after recovery. Starting one writes nothing, so a read-only transaction may do it.
 void require_primary_server()
@@ -235,25 +267,9 @@ void require_connection_rights(Oid role)
                         errhint("Grant it CONNECT on the database.")));
 }
 
-// Without this right, each batch of the worker would fail with a message only in the server log.
-void require_right_to_read(const EventLog &log, Oid role)
-{
-    if (pg_class_aclcheck(log.events, role, ACL_SELECT) != ACLCHECK_OK)
-        aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(log.events));
-}
-
-void require_committed_log(const EventLog &log)
-{
-    if (is_event_log_uncommitted(log))
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("%s was created or configured in this transaction", log.events_name),
-                        errdetail("A call worker sees only committed changes."),
-                        errhint("Commit first, then start the worker.")));
-}
-
 // -- arguments -----------------------------------------------------------------------------------
 
-int workers_of(FunctionCallInfo fcinfo, int argument)
+int workers_argument(FunctionCallInfo fcinfo, int argument)
 {
     const int workers = PG_ARGISNULL(argument) ? 0 : PG_GETARG_INT32(argument);
     if (workers < 1 || workers > most_max_workers)
@@ -262,7 +278,7 @@ int workers_of(FunctionCallInfo fcinfo, int argument)
     return workers;
 }
 
-int poll_of(FunctionCallInfo fcinfo, int argument)
+int poll_argument(FunctionCallInfo fcinfo, int argument)
 {
     constexpr int64 longest = 3600 * USECS_PER_SEC;
     const Interval *interval = PG_ARGISNULL(argument) ? nullptr : PG_GETARG_INTERVAL_P(argument);
@@ -273,27 +289,31 @@ int poll_of(FunctionCallInfo fcinfo, int argument)
     return static_cast<int>(poll / 1000);
 }
 
+WorkerOrder order_of_caller(const EventLog &log, int max_events, int poll)
+{
+    return {MyDatabaseId,
+            GetUserId(),
+            get_extension_oid("callhardening", false),
+            log.events,
+            log.consumer_id,
+            max_events,
+            poll,
+            false};
+}
+
+int start_workers(const EventLog &log, const WorkerOrder &order, int wanted, bool keep)
+{
+    if (!keep)
+        return launch_missing(log, order, wanted);
+    warn_superuser(order.role);
+    keep_workers(log, order, wanted);
+    return Max(0, wanted - count_workers(log));
+}
+
+namespace
+{
+
 // -- working -------------------------------------------------------------------------------------
-
-struct Worker {
-    WorkerOrder order;
-    EventLog log;
-    Claim claim;
-    Outlook outlook; // of the last claim without events
-    MemoryContext batch;
-    int slot;        // of max_workers
-    const char *end; // the reason for its end
-    bool is_for_node; // it works on all shards of the server, one after the other
-};
-
-// In the place of a consumer's number.
-constexpr int32 all_shards = 0;
-
-// The reasons for a worker's end.
-constexpr const char *told_to_stop = "it was stopped", *no_log = "its log was dropped",
-                     *no_consumer = "its consumer was dropped", *no_extension = "the extension was dropped",
-                     *no_slot = "the limit callhardening.max_workers is reached",
-                     *no_rights = "its role was dropped, or may not log in or connect to the database";
 
 // Set by a change of roles or databases, which may have taken the worker's right to be connected.
 bool rights_changed = false;
@@ -310,7 +330,8 @@ void watch_rights()
     CacheRegisterSyscacheCallback(DATABASEOID, note_changed_rights, Datum{0});
 }
 
-// A session stays connected without these rights. A worker would stay for ever.
+} // namespace
+
 bool has_rights(const Worker &worker)
 {
     if (!rights_changed)
@@ -319,16 +340,13 @@ bool has_rights(const Worker &worker)
     return can_log_in(worker.order.role) && can_connect(MyDatabaseId, worker.order.role);
 }
 
-// Blocks DROP EXTENSION until the end of the transaction. Returns false if the extension was dropped, with
-// its tables and functions.
 bool hold_extension(const Worker &worker)
 {
     LockDatabaseObject(ExtensionRelationId, worker.order.extension, 0, AccessShareLock);
     return get_extension_oid("callhardening", true) == worker.order.extension;
 }
 
-// Sets read committed and read-write, against other defaults of the database and the role.
-void begin_transaction(const char *activity, const Worker &worker)
+void begin_worker_transaction(const char *activity, const Worker &worker)
 {
     SetCurrentStatementStartTimestamp();
     StartTransactionCommand();
@@ -341,13 +359,16 @@ void begin_transaction(const char *activity, const Worker &worker)
     MemoryContextSwitchTo(worker.batch);
 }
 
-void end_transaction()
+void end_worker_transaction()
 {
     PopActiveSnapshot();
     CommitTransactionCommand();
     pgstat_report_stat(false);
     pgstat_report_activity(STATE_IDLE, nullptr);
 }
+
+namespace
+{
 
 // NULL, or the reason to end.
 const char *find_log(Worker *worker)
@@ -358,7 +379,7 @@ const char *find_log(Worker *worker)
         return no_rights;
     if (!find_event_log_of(worker->order.events, &worker->log))
         return no_log;
-    if (worker->is_for_node)
+    if (worker->is_for_shards)
         return nullptr;
     return see_as_consumer(worker->order.consumer_id, &worker->log) ? nullptr : no_consumer;
 }
@@ -368,32 +389,32 @@ void claim_as_waiter(Worker *worker)
 {
     constexpr int64 lease = 60 * USECS_PER_SEC;
     EventLog *log = &worker->log;
-    if (!worker->is_for_node && take_waiting_place())
+    if (!worker->is_for_shards && take_waiting_place())
         start_waiting({log->log_id, log->consumer_id, WaiterKind::worker});
     ClaimOptions options = {worker->order.max_events, true, lease, default_worker(), false, false};
     options.outlook = &worker->outlook;
     claim_events(log, options, &worker->claim);
-    if (!worker->is_for_node)
+    if (!worker->is_for_shards)
         set_blocked(worker->outlook.is_blocked);
 }
 
 const char *claim_batch(Worker *worker)
 {
-    begin_transaction("claiming events of", *worker);
+    begin_worker_transaction("claiming events of", *worker);
     const char *end = find_log(worker);
     if (end == nullptr)
         claim_as_waiter(worker);
     if (end == nullptr && worker->claim.event_count == 0)
         flush_counts_of(worker->log);
     ForceSyncCommit(); // the attempt is counted even if it crashes the server
-    end_transaction();
+    end_worker_transaction();
     return end;
 }
 
 // Runs in a transaction of its own, so the attempt is counted even if it kills the worker.
 const char *process_batch(Worker *worker)
 {
-    begin_transaction("processing events of", *worker);
+    begin_worker_transaction("processing events of", *worker);
     const bool is_held = hold_extension(*worker);
     if (is_held) {
         SPI_connect();
@@ -401,7 +422,7 @@ const char *process_batch(Worker *worker)
         apply_claimed_events(worker->log, &worker->claim, worker->batch);
         SPI_finish();
     }
-    end_transaction();
+    end_worker_transaction();
     return is_held ? nullptr : no_extension;
 }
 
@@ -423,10 +444,10 @@ void release_lanes(const Worker &worker)
 
 void release_batch(const Worker &worker)
 {
-    begin_transaction("giving back events of", worker);
+    begin_worker_transaction("giving back events of", worker);
     if (hold_extension(worker))
         release_lanes(worker);
-    end_transaction();
+    end_worker_transaction();
 }
 
 // -- stopping -------------------------------------------------------------------------------------
@@ -455,8 +476,6 @@ void be_brief()
 
 // -- from batch to batch --------------------------------------------------------------------------
 
-enum class Outcome : unsigned char { worked, idle, failed, ended };
-
 Outcome work_once(Worker *worker)
 {
     worker->end = claim_batch(worker);
@@ -468,7 +487,8 @@ Outcome work_once(Worker *worker)
     return worker->end == nullptr ? Outcome::worked : Outcome::ended;
 }
 
-// Writes the error of a batch to the server log. The worker continues.
+} // namespace
+
 void survive_error()
 {
     // HOLD_INTERRUPTS() without an increment of a volatile, deprecated in C++20.
@@ -480,6 +500,9 @@ void survive_error()
     pgstat_report_activity(STATE_IDLE, nullptr);
     InterruptHoldoffCount = InterruptHoldoffCount - 1;
 }
+
+namespace
+{
 
 bool try_to_release(const Worker &worker)
 {
@@ -506,8 +529,8 @@ void give_back(const Worker &worker)
         try_to_release(worker); // the stop signal had cancelled the first try
 }
 
-// Works on one batch. If it fails for another reason than its events, its events are released and the attempt
-// does not count.
+} // namespace
+
 Outcome try_to_work(Worker *worker)
 {
     volatile bool failed = false;
@@ -530,90 +553,10 @@ Outcome try_to_work(Worker *worker)
     return outcome;
 }
 
-// -- the shards of a server ------------------------------------------------------------------------
-
-// One round through the shards.
-struct Round {
-    List *shards;
-    Outcome outcome;
-    int events;
-    Outlook outlook;
-};
-
-// Registers as a waiter first, as in claim_as_waiter.
-void list_shards(Worker *worker, List **shards)
+namespace
 {
-    const MemoryContext batch = worker->batch;
-    begin_transaction("looking for shards of", *worker);
-    if (take_waiting_place())
-        start_waiting({every_log, all_shards, WaiterKind::worker});
-    worker->end = !hold_extension(*worker) ? no_extension : has_rights(*worker) ? nullptr : no_rights;
-    MemoryContextSwitchTo(TopMemoryContext);
-    if (worker->end == nullptr)
-        *shards = registered_shards();
-    MemoryContextSwitchTo(batch);
-    end_transaction();
-}
 
-bool try_to_list_shards(Worker *worker, List **shards)
-{
-    volatile bool listed = false;
-    PG_TRY();
-    {
-        list_shards(worker, shards);
-        listed = true;
-    }
-    PG_CATCH();
-    {
-        survive_error();
-    }
-    PG_END_TRY();
-    return listed;
-}
-
-Outcome worse_of(Outcome round, Outcome shard)
-{
-    if (round == Outcome::worked || shard == Outcome::worked)
-        return Outcome::worked;
-    return round == Outcome::failed ? round : shard;
-}
-
-// A shard that was detached meanwhile is passed over.
-void work_on_shard(Worker *worker, Oid shard, Round *round)
-{
-    worker->order.events = shard;
-    worker->outlook = {DT_NOEND, false};
-    const Outcome outcome = try_to_work(worker);
-    MemoryContextSwitchTo(TopMemoryContext);
-    MemoryContextReset(worker->batch);
-    if (outcome == Outcome::ended && worker->end == no_log)
-        return;
-    round->outcome = outcome == Outcome::ended ? outcome : worse_of(round->outcome, outcome);
-    round->events += worker->claim.event_count;
-    round->outlook.next = Min(round->outlook.next, worker->outlook.next);
-    round->outlook.is_blocked = round->outlook.is_blocked || worker->outlook.is_blocked;
-}
-
-Outcome work_on_shards(Worker *worker)
-{
-    Round round = {NIL, Outcome::idle, 0, {DT_NOEND, false}};
-    worker->order.events = InvalidOid;
-    if (!try_to_list_shards(worker, &round.shards))
-        return Outcome::failed;
-    if (worker->end != nullptr)
-        return Outcome::ended;
-    ListCell *cell;
-    foreach (cell, round.shards) {
-        if (ShutdownRequestPending || round.outcome == Outcome::ended)
-            break;
-        work_on_shard(worker, lfirst_oid(cell), &round);
-    }
-    list_free(round.shards);
-    worker->outlook = round.outlook;
-    worker->claim.event_count = round.events;
-    set_blocked(round.outlook.is_blocked);
-    return round.outcome;
-}
+// -- the pause between batches -----------------------------------------------------------------------
 
 void reload_if_told()
 {
@@ -676,7 +619,7 @@ void work(Worker *worker)
 {
     int64 pause = 0;
     while (!ShutdownRequestPending) {
-        const Outcome outcome = worker->is_for_node ? work_on_shards(worker) : try_to_work(worker);
+        const Outcome outcome = worker->is_for_shards ? work_on_shards(worker) : try_to_work(worker);
         MemoryContextSwitchTo(TopMemoryContext);
         MemoryContextReset(worker->batch);
         if (outcome == Outcome::ended)
@@ -725,14 +668,14 @@ void report_end(int, Datum)
 
 const char *come_up(Worker *worker)
 {
-    begin_transaction("looking for", *worker);
+    begin_worker_transaction("looking for", *worker);
     const char *end =
-        worker->is_for_node ? (hold_extension(*worker) ? nullptr : no_extension) : find_log(worker);
+        worker->is_for_shards ? (hold_extension(*worker) ? nullptr : no_extension) : find_log(worker);
     if (end == nullptr && !take_slot(worker))
         end = no_slot;
     if (end == nullptr)
         show_that_it_lives(*worker);
-    end_transaction();
+    end_worker_transaction();
     return end;
 }
 
@@ -801,13 +744,16 @@ bool can_log_in(Oid role)
     return can;
 }
 
-static void put_pids(const ReturnSetInfo *result, const Workers &workers)
+void put_worker_pids(FunctionCallInfo fcinfo, const EventLog &log)
 {
+    const auto *result = castNode(ReturnSetInfo, fcinfo->resultinfo);
+    const Workers workers = find_workers(&log);
     for (int i = 0; i < workers.count; ++i) {
         Datum values[] = {Int32GetDatum(workers.pids[i])};
         bool nulls[] = {false};
         tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
     }
+    pfree(workers.pids);
 }
 
 void define_worker_settings()
@@ -831,69 +777,13 @@ CALLHARDENING_FUNCTION(start_call_worker)
     require_log_of_webhooks(log, "start_call_worker");
     choose_consumer(fcinfo, 5, &log);
     require_log_of_webhooks(log, "start_call_worker");
-    const WorkerOrder order = {MyDatabaseId,
-                               GetUserId(),
-                               get_extension_oid("callhardening", false),
-                               log.events,
-                               log.consumer_id,
-                               max_events_argument_of(fcinfo, 1),
-                               poll_of(fcinfo, 2),
-                               false};
-    const bool keep = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
-    const int wanted = workers_of(fcinfo, 3);
+    const WorkerOrder order =
+        order_of_caller(log, max_events_argument_of(fcinfo, 1), poll_argument(fcinfo, 2));
+    const int wanted = workers_argument(fcinfo, 3);
     require_connection_rights(order.role);
     require_right_to_read(log, order.role);
     require_committed_log(log);
-    if (!keep)
-        PG_RETURN_INT32(launch_missing(log, order, wanted));
-    warn_superuser(order.role);
-    keep_workers(log, order, wanted);
-    PG_RETURN_INT32(Max(0, wanted - count_workers(&log)));
-}
-
-// What the locks and names of workers take from a log.
-static EventLog shards_of_server()
-{
-    EventLog shards = {};
-    shards.consumer_id = all_shards;
-    shards.events_name = "the shards of this server";
-    return shards;
-}
-
-static void require_server_argument(FunctionCallInfo fcinfo, int node)
-{
-    if (PG_ARGISNULL(node) || !PG_GETARG_BOOL(node) || !PG_ARGISNULL(0))
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("node must be true, and log must be NULL"),
-                        errdetail("A worker of a server works on all of its shards."),
-                        errhint("For a worker of one log, leave node out.")));
-}
-
-CALLHARDENING_FUNCTION(start_node_worker)
-{
-    enum { log, node, max_events, poll, workers };
-    require_primary_server();
-    require_server_argument(fcinfo, node);
-    const WorkerOrder order = {MyDatabaseId,
-                               GetUserId(),
-                               get_extension_oid("callhardening", false),
-                               InvalidOid,
-                               all_shards,
-                               max_events_argument_of(fcinfo, max_events),
-                               poll_of(fcinfo, poll),
-                               false};
-    const int wanted = workers_of(fcinfo, workers);
-    require_connection_rights(order.role);
-    PG_RETURN_INT32(launch_missing(shards_of_server(), order, wanted));
-}
-
-CALLHARDENING_FUNCTION(node_worker_pids)
-{
-    const EventLog shards = shards_of_server();
-    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-    require_server_argument(fcinfo, 1);
-    put_pids(castNode(ReturnSetInfo, fcinfo->resultinfo), find_workers(&shards));
-    return Datum{0};
+    PG_RETURN_INT32(start_workers(log, order, wanted, !PG_ARGISNULL(4) && PG_GETARG_BOOL(4)));
 }
 
 CALLHARDENING_FUNCTION(call_worker_pids)
@@ -901,7 +791,7 @@ CALLHARDENING_FUNCTION(call_worker_pids)
     EventLog log;
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     for (const EventLog &consumer : consumers_argument(fcinfo, &log))
-        put_pids(castNode(ReturnSetInfo, fcinfo->resultinfo), find_workers(&consumer));
+        put_worker_pids(fcinfo, consumer);
     return Datum{0};
 }
 
@@ -909,7 +799,7 @@ void callhardening_call_worker_main(Datum)
 {
     Worker worker = {};
     memcpy(&worker.order, MyBgworkerEntry->bgw_extra, sizeof worker.order);
-    worker.is_for_node = !OidIsValid(worker.order.events);
+    worker.is_for_shards = is_for_shards(worker.order);
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
     pqsignal(SIGTERM, die);
     on_shmem_exit(report_end, Datum{0});

@@ -35,6 +35,22 @@ const char *name_for_workers(const EventLog &log);
 
 BackgroundWorker describe_worker(const char *log_name, const WorkerOrder &order);
 
+// -- starting workers -----------------------------------------------------------------------------
+
+void require_primary_server();
+void require_connection_rights(Oid role);
+int workers_argument(FunctionCallInfo fcinfo, int argument);
+int poll_argument(FunctionCallInfo fcinfo, int argument);
+WorkerOrder order_of_caller(const EventLog &log, int max_events, int poll);
+
+// Makes so many workers run, now or by the launcher. Returns how many were missing.
+int start_workers(const EventLog &log, const WorkerOrder &order, int wanted, bool keep);
+
+// -- running workers ------------------------------------------------------------------------------
+
+int count_workers(const EventLog &log);
+void put_worker_pids(FunctionCallInfo fcinfo, const EventLog &log);
+
 // A worker that is up, in any database.
 struct RunningWorker {
     Oid database;

@@ -4,6 +4,7 @@
 #include "pg/base/versions.hpp"
 #include "pg/log/consumer.hpp"
 #include "pg/workers/kept_order.hpp"
+#include "pg/workers/node_worker.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -272,14 +273,22 @@ void add_order(TupleTableSlot *slot, Oid extension, const EventLog &log, FoundOr
     found->orders[found->count++] = order;
 }
 
+bool find_kept_log(int32 log_id, int32 consumer_id, EventLog *log)
+{
+    if (consumer_id == all_shards) {
+        *log = shards_of_server();
+        return true;
+    }
+    return find_event_log_by_id(log_id, log) && log->events_name != nullptr &&
+           see_as_consumer(consumer_id, log);
+}
+
 void read_row(const CatalogTable &table, TupleTableSlot *slot, Oid extension, FoundOrders *found)
 {
     EventLog log;
     const Oid role = row_oid(slot, kept_role);
-    if (row_oid(slot, kept_database) != MyDatabaseId || found->count == most_orders)
-        return;
-    if (!find_event_log_by_id(row_int4(slot, kept_log), &log) || log.events_name == nullptr ||
-        !see_as_consumer(row_int4(slot, kept_consumer), &log))
+    if (row_oid(slot, kept_database) != MyDatabaseId || found->count == most_orders ||
+        !find_kept_log(row_int4(slot, kept_log), row_int4(slot, kept_consumer), &log))
         return;
     if (is_trusted(table.heap, role))
         add_order(slot, extension, log, found);
@@ -380,6 +389,12 @@ void keep_workers(const EventLog &log, const WorkerOrder &order, int wanted)
     require_scan_after_transaction();
 }
 
+void forget_kept_workers(const EventLog &log)
+{
+    if (!RecoveryInProgress() && has_row(log.consumer_id))
+        forget_workers(log);
+}
+
 constinit const CatalogLayout kept_workers_layout = {"kept_workers", columns_of_kept_workers};
 
 void follow_dropped_consumers()
@@ -396,8 +411,7 @@ CALLHARDENING_FUNCTION(forget_kept_workers)
 {
     EventLog log;
     for (const EventLog &consumer : consumers_argument(fcinfo, &log))
-        if (!RecoveryInProgress() && has_row(consumer.consumer_id))
-            forget_workers(consumer);
+        forget_kept_workers(consumer);
     PG_RETURN_VOID();
 }
 

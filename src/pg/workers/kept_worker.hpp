@@ -16,4 +16,7 @@ void follow_dropped_consumers();
 // commit.
 void keep_workers(const EventLog &log, const WorkerOrder &order, int wanted);
 
+// No worker of the consumer is kept from now on. Until the end of the transaction the launcher starts none.
+void forget_kept_workers(const EventLog &log);
+
 } // namespace callhardening

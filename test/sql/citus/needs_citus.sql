@@ -23,6 +23,7 @@ ROLLBACK;
 SELECT start_call_worker('cluster.call_events', node => true);
 SELECT start_call_worker(NULL, node => false);
 SELECT start_call_worker(NULL, node => true, workers => 0);
+SELECT start_call_worker(NULL, node => true, keep => true);
 SELECT call_worker_pids(NULL, node => NULL);
 SELECT count(*) FROM call_worker_pids(NULL, node => true);
 SELECT stop_call_worker(NULL, node => true);

@@ -1,5 +1,5 @@
 
-# The blocks of the pages about Citus, which pages.pl in test/t/docs leaves out, on a coordinator and three workers. A shown output
+# The blocks of the pages about Citus, which pages.pl leaves out, on a coordinator and three workers. A shown output
 # has to be the end of what is printed. Numbers of shards and ports of nodes are replaced, each by one of this cluster.
 
 use strict;
