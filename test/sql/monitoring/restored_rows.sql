@@ -34,3 +34,7 @@ SET session_replication_role = replica;
 INSERT INTO call_events OVERRIDING SYSTEM VALUE TABLE dump;
 RESET session_replication_role;
 SELECT claimed FROM process_call_events();
+
+DROP VIEW gaps;
+DROP PROCEDURE start_again;
+DROP TABLE calls, call_events, dump;
