@@ -265,7 +265,7 @@ load('hooks_none_data', "$dumps/none.schema", 1);
 query('hooks_none_data', 'ALTER TABLE hooks DISABLE TRIGGER stamp_call_event');
 is(load('hooks_none_data', "$dumps/none.data", 1), 0, 'a log without processed_at: data alone are restored without its trigger');
 query('hooks_none_data',
-	q{ALTER TABLE hooks ENABLE TRIGGER stamp_call_event; INSERT INTO hooks VALUES (3, '{"call_id": 3, "state": "ringing"}')});
+	q{ALTER TABLE hooks ENABLE ALWAYS TRIGGER stamp_call_event; INSERT INTO hooks VALUES (3, '{"call_id": 3, "state": "ringing"}')});
 for (1 .. 10) { last if query('hooks_none_data', 'SELECT claimed FROM process_call_events()') eq '0' }
 is(query('hooks_none_data', q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY dialpad_call_id) FROM calls}),
 	'2,3', 'a log without processed_at: pending and new events are applied');
