@@ -77,6 +77,17 @@ like($session->{stderr}, qr/of table "legs"/, 'a session sees a new name');
 $session->quit;
 $cluster->sql(0, 'ALTER TABLE t.legs RENAME TO calls');
 
+# Citus copies rows to shards for COPY. It makes errors of its own of the shard's, and messages of level DEBUG1 of warnings.
+my $copy = "COPY t.calls (dialpad_call_id, status) FROM stdin;\n1000\tno status\n\\.\n";
+unlike($cluster->messages(0, $copy), qr/Unknown call status/, 'COPY passes no warning on');
+$cluster->sql(0, q{DELETE FROM t.calls WHERE dialpad_call_id = 1000});
+like($cluster->messages(0, "SET client_min_messages = debug1;\n$copy"), qr/DEBUG: .*Unknown call status: "no status"/,
+	'but a message of a lower level');
+$cluster->sql(0, q{SELECT harden_calls('t.calls', on_invalid => 'reject'); DELETE FROM t.calls WHERE dialpad_call_id = 1000});
+like($cluster->messages(0, $copy), qr/ERROR:  XX000: Unknown call status: "no status"\nDETAIL:  Call "1000" of table "calls"/,
+	'and the text and the detail of an error');
+$cluster->sql(0, q{SELECT harden_calls('t.calls', on_invalid => 'keep')});
+
 # -- issues ----------------------------------------------------------------------------------------
 
 # The issues of all nodes since the last look
