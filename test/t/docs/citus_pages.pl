@@ -15,6 +15,12 @@ CitusCluster::require_citus();
 
 my $docs = "$FindBin::Bin/../../../docs";
 my $cluster = CitusCluster->new;
+# A worker can be kept by a preloaded library only.
+for my $node (map { $cluster->node($_) } 0 .. 3)
+{
+	$node->append_conf('postgresql.conf', q{shared_preload_libraries = 'citus,callhardening'});
+	$node->restart;
+}
 my %shards; # of the page, by those of the cluster
 
 # All blocks of a page, each with its statements and the shown output. The other pages run the blocks without this comment.
