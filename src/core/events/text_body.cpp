@@ -223,10 +223,8 @@ FormBody::Node FormBody::Member(const Node &form, std::string_view name) noexcep
     if (form.kind != Node::Kind::form)
         return {};
     // clang 14 cannot compile std::ranges::equal_range of libstdc++ 12.
-    const auto first = std::partition_point(form.members.begin(), form.members.end(),
-                                            [name](const FormMember &member) { return member.name < name; });
-    const auto last = std::partition_point(first, form.members.end(),
-                                           [name](const FormMember &member) { return member.name == name; });
+    const auto first = std::ranges::lower_bound(form.members, name, {}, &FormMember::name);
+    const auto last = std::ranges::upper_bound(form.members, name, {}, &FormMember::name);
     const std::span<const FormMember> found(first, last);
     if (found.empty())
         return {};

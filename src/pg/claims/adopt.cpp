@@ -137,7 +137,6 @@ bool needs_adoption(const EventLog &log, const LaneTables &tables, const LogTabl
 namespace
 {
 
-// A vacuum has another lock.
 bool may_write(const LockInstanceData &lock, Oid table)
 {
     constexpr LOCKMASK writes = LOCKBIT_ON(RowExclusiveLock) | LOCKBIT_ON(ShareRowExclusiveLock) |
@@ -148,7 +147,7 @@ bool may_write(const LockInstanceData &lock, Oid table)
 
 // Open transactions may have written rows with ids of another cluster. Workers would move the positions of
 // the old lanes behind these rows before they are visible. A transaction that begins meanwhile finds the log,
-// so its rows go to the fresh lanes. Prepared transactions count too.
+// so its rows go to the fresh lanes. Prepared transactions count too. WaitForLockers would wait for a vacuum.
 void wait_for_writers(Oid table)
 {
     const LockData *locks = GetLockStatusData();

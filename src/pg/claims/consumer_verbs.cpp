@@ -306,7 +306,7 @@ void find_log_to_drop_from(FunctionCallInfo fcinfo, EventLog *log)
 {
     find_any_event_log(fcinfo, 0, log);
     if (log->other_consumers.empty())
-        find_event_log(fcinfo, 0, log);
+        require_log_here(*log);
 }
 
 } // namespace

@@ -442,8 +442,13 @@ bool find_event_log_of(Oid events, EventLog *log)
 void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
 {
     find_any_event_log(fcinfo, log_argument, log);
-    refuse_distributed_log(log->events, log->events_name);
-    require_shard_here(log->shard_id, log->events_name);
+    require_log_here(*log);
+}
+
+void require_log_here(const EventLog &log)
+{
+    refuse_distributed_log(log.events, log.events_name);
+    require_shard_here(log.shard_id, log.events_name);
 }
 
 void find_any_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)

@@ -51,8 +51,8 @@ struct EventLog {
     const char *event_type_column; // NULL: the log has no such column, like the two below
     const char *received_at_column;
     const char *processed_at_column; // set by any processor of the event, also an old one
-    const char *route_column;        // bigint: says where the event of a distributed log lies; NULL: no such log
-    const char **carry;              // columns copied from an event to its new call
+    const char *route_column; // bigint: says where the event of a distributed log lies; NULL: no such log
+    const char **carry;       // columns copied from an event to its new call
     int carry_count;
     std::span<const int32> other_consumers;  // beside the default one
     TextList ignored_types, ignored_members; // types and members of events without a call
@@ -102,11 +102,14 @@ void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log);
 // The same for what needs only the settings of a log, such as appending to it: Citus may have distributed it.
 void find_any_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log);
 
+// What find_event_log adds to it: 0A000 as there, 55000 if the log is a shard that Citus has moved away.
+void require_log_here(const EventLog &log);
+
 // The log of this table; false if the table is no log.
 bool find_event_log_of(Oid events, EventLog *log);
 
-// Was this table a log until detach_call_event_log, and is it none since? `sequence` becomes the one of a table
-// older than the log; InvalidOid: none.
+// Was this table a log until detach_call_event_log, and is it none since? `sequence` becomes the one of a
+// table older than the log; InvalidOid: none.
 bool find_detached_log(Oid events, Oid *sequence);
 // False before the update from a version without that table.
 bool has_detached_logs();

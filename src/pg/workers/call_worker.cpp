@@ -379,7 +379,7 @@ const char *find_log(Worker *worker)
         return no_rights;
     if (!find_event_log_of(worker->order.events, &worker->log))
         return no_log;
-    if (worker->is_for_shards)
+    if (is_for_shards(worker->order))
         return nullptr;
     return see_as_consumer(worker->order.consumer_id, &worker->log) ? nullptr : no_consumer;
 }
@@ -389,12 +389,12 @@ void claim_as_waiter(Worker *worker)
 {
     constexpr int64 lease = 60 * USECS_PER_SEC;
     EventLog *log = &worker->log;
-    if (!worker->is_for_shards && take_waiting_place())
+    if (!is_for_shards(worker->order) && take_waiting_place())
         start_waiting({log->log_id, log->consumer_id, WaiterKind::worker});
     ClaimOptions options = {worker->order.max_events, true, lease, default_worker(), false, false};
     options.outlook = &worker->outlook;
     claim_events(log, options, &worker->claim);
-    if (!worker->is_for_shards)
+    if (!is_for_shards(worker->order))
         set_blocked(worker->outlook.is_blocked);
 }
 
@@ -619,7 +619,7 @@ void work(Worker *worker)
 {
     int64 pause = 0;
     while (!ShutdownRequestPending) {
-        const Outcome outcome = worker->is_for_shards ? work_on_shards(worker) : try_to_work(worker);
+        const Outcome outcome = is_for_shards(worker->order) ? work_on_shards(worker) : try_to_work(worker);
         MemoryContextSwitchTo(TopMemoryContext);
         MemoryContextReset(worker->batch);
         if (outcome == Outcome::ended)
@@ -670,7 +670,7 @@ const char *come_up(Worker *worker)
 {
     begin_worker_transaction("looking for", *worker);
     const char *end =
-        worker->is_for_shards ? (hold_extension(*worker) ? nullptr : no_extension) : find_log(worker);
+        is_for_shards(worker->order) ? (hold_extension(*worker) ? nullptr : no_extension) : find_log(worker);
     if (end == nullptr && !take_slot(worker))
         end = no_slot;
     if (end == nullptr)
@@ -799,7 +799,6 @@ void callhardening_call_worker_main(Datum)
 {
     Worker worker = {};
     memcpy(&worker.order, MyBgworkerEntry->bgw_extra, sizeof worker.order);
-    worker.is_for_shards = is_for_shards(worker.order);
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
     pqsignal(SIGTERM, die);
     on_shmem_exit(report_end, Datum{0});

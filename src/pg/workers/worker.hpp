@@ -13,9 +13,8 @@ struct Worker {
     Claim claim;
     Outlook outlook; // of the last claim without events
     MemoryContext batch;
-    int slot;           // of max_workers
-    const char *end;    // the reason for its end
-    bool is_for_shards; // it works on all shards of the server, one after the other
+    int slot;        // of max_workers
+    const char *end; // the reason for its end
 };
 
 // The reasons for a worker's end.
@@ -23,8 +22,7 @@ inline constexpr const char *told_to_stop = "it was stopped", *no_log = "its log
                             *no_consumer = "its consumer was dropped",
                             *no_extension = "the extension was dropped",
                             *no_slot = "the limit callhardening.max_workers is reached",
-                            *no_rights =
-                                "its role was dropped, or may not log in or connect to the database";
+                            *no_rights = "its role was dropped, or may not log in or connect to the database";
 
 enum class Outcome : unsigned char { worked, idle, failed, ended };
 
