@@ -1,24 +1,6 @@
 
 -- gaps of distributed tables -----------------------------------------------------------------------
 
-CREATE FUNCTION _callhardening.place_of_shard(shard bigint, OUT log text, OUT node text)
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-BEGIN
-    IF _callhardening.has_citus() THEN
-        EXECUTE 'SELECT _callhardening.known_name(s.logicalrelid), n.nodename || '':'' || n.nodeport
-            FROM pg_catalog.pg_dist_shard AS s
-            LEFT JOIN pg_catalog.pg_dist_placement AS p ON p.shardid = s.shardid
-            LEFT JOIN pg_catalog.pg_dist_node AS n ON n.groupid = p.groupid AND n.noderole = ''primary''
-            WHERE s.shardid = $1 ORDER BY n.nodeid LIMIT 1' INTO log, node USING shard;
-    END IF;
-END
-$$;
-
-COMMENT ON FUNCTION _callhardening.place_of_shard(bigint) IS
-'the distributed table of a shard, and the host and port of its node; NULL: not known';
-
 CREATE FUNCTION _callhardening.distribution_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -54,8 +36,9 @@ SELECT coalesce(s.relation, s.shell), 'gap', 'shard_not_attached',
 FROM shards AS s WHERE NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = s.relation)
 UNION ALL
 SELECT l.events, 'gap', 'shard_moved_away', format('Citus has moved shard %s to %s: its events are there',
-        l.shard_id, coalesce(p.node, 'another node')),
-    format('SELECT * FROM attach_call_shards(%L).', coalesce(p.log, 'the distributed log'))
+        l.shard_id, coalesce(p.host || ':' || p.port, 'another node')),
+    format('SELECT * FROM attach_call_shards(%L).',
+        coalesce(_callhardening.known_name(p.relation), 'the distributed log'))
 FROM _callhardening.logs AS l LEFT JOIN LATERAL _callhardening.place_of_shard(l.shard_id) AS p ON true
 WHERE NOT _callhardening.is_placed_here(l.shard_id)
 $$;

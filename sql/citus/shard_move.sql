@@ -143,11 +143,7 @@ CREATE FUNCTION _callhardening.shard_place(log regclass, shard bigint, OUT host 
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    SELECT * INTO host, port FROM _callhardening.citus_rows('SELECT n.nodename::text, n.nodeport
-        FROM pg_catalog.pg_dist_shard AS s JOIN pg_catalog.pg_dist_placement AS p ON p.shardid = s.shardid
-        JOIN pg_catalog.pg_dist_node AS n ON n.groupid = p.groupid AND n.noderole = ''primary''
-        WHERE s.logicalrelid = ($1)[1]::oid AND s.shardid = ($1)[2]::bigint', ARRAY[log::oid::text, shard::text])
-        AS p (host text, port int);
+    SELECT p.host, p.port INTO host, port FROM _callhardening.place_of_shard(shard) AS p WHERE p.relation = log;
     IF host IS NULL THEN
         PERFORM _callhardening.raise_error('22023', format('%s has no shard %s', log, shard),
             hint => 'attach_call_shards lists the shards.');

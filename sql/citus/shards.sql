@@ -18,6 +18,21 @@ $$;
 COMMENT ON FUNCTION _callhardening.citus_rows(text, text[]) IS
 'the rows of a statement on the catalogs of Citus; none in a database without Citus. $1 in the statement is arguments';
 
+CREATE FUNCTION _callhardening.place_of_shard(shard bigint, OUT relation regclass, OUT host text, OUT port int)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT p.* FROM _callhardening.citus_rows('SELECT s.logicalrelid, n.nodename::text, n.nodeport
+    FROM pg_catalog.pg_dist_shard AS s
+    LEFT JOIN pg_catalog.pg_dist_placement AS p ON p.shardid = s.shardid
+    LEFT JOIN pg_catalog.pg_dist_node AS n ON n.groupid = p.groupid AND n.noderole = ''primary''
+    WHERE s.shardid = ($1)[1]::bigint ORDER BY n.nodeid LIMIT 1', ARRAY[shard::text])
+    AS p (relation regclass, host text, port int)
+$$;
+
+COMMENT ON FUNCTION _callhardening.place_of_shard(bigint) IS
+'the distributed table of a shard, and the server that has it; NULL: not known';
+
 CREATE FUNCTION _callhardening.local_shards(events regclass)
     RETURNS TABLE (shard_id bigint, shard text, calls_shard text)
     LANGUAGE sql STABLE

@@ -301,23 +301,6 @@ COMMENT ON FUNCTION _callhardening.stamp_unregistered_events(_callhardening.logs
 'a part of attach_call_event_log: stamps the events that came while the table was no log, as its trigger would have '
 'done. state: NULL stamps only events without a stamp';
 
-CREATE FUNCTION _callhardening.bury_unregistered_events(log _callhardening.logs) RETURNS void
-    LANGUAGE sql
-    SET search_path = pg_catalog, pg_temp
-    SET citus.override_table_visibility = off
-    AS $$
-INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
-SELECT log.log_id, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane)
-FROM _callhardening.query_as_owner(log.events, format('SELECT event_seq, event_lane, call_id FROM %s
-    WHERE event_lane BETWEEN _callhardening.no_lane(''not_stamped'') AND _callhardening.no_lane(''not_json'')%s',
-    log.events, ' AND ' || quote_ident(log.processed_at_column) || ' IS NULL'), NULL::text[])
-    AS e (event_seq bigint, event_lane int, call_id text)
-ON CONFLICT DO NOTHING
-$$;
-
-COMMENT ON FUNCTION _callhardening.bury_unregistered_events(_callhardening.logs) IS
-'a part of attach_call_event_log: the trigger bury_call_event finds no log while the table is none';
-
 -- COPY and replication bring numbers, and do not move the sequence. A new event would get a number again.
 CREATE FUNCTION _callhardening.move_event_sequence(events regclass) RETURNS void
     LANGUAGE plpgsql
@@ -631,7 +614,7 @@ BEGIN
     END IF;
     SELECT * INTO log FROM _callhardening.logs AS l WHERE l.events = finish_attaching.events;
     PERFORM _callhardening.stamp_unregistered_events(log, state);
-    PERFORM _callhardening.bury_unregistered_events(log);
+    PERFORM _callhardening.bury_stamped_events(log.log_id, events);
     PERFORM _callhardening.move_event_sequence(events);
     IF log.signed THEN
         PERFORM _callhardening.report('WARNING', format('event log %s takes no body until it has a secret', events),

@@ -833,13 +833,16 @@ CREATE FUNCTION _callhardening.bury_stamped_events(log int, events regclass) RET
 INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
 SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane)
 FROM _callhardening.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s
-    WHERE event_lane BETWEEN _callhardening.no_lane(''not_stamped'') AND _callhardening.no_lane(''not_json'')',
-    events), NULL::text[])
+    WHERE event_lane BETWEEN _callhardening.no_lane(''not_stamped'') AND _callhardening.no_lane(''not_json'')%s',
+    events, (SELECT ' AND ' || quote_ident(l.processed_at_column) || ' IS NULL' FROM _callhardening.logs AS l
+     WHERE l.log_id = log)), NULL::text[])
     AS e (event_seq bigint, event_lane int, call_id text)
+ON CONFLICT DO NOTHING
 $$;
 
 COMMENT ON FUNCTION _callhardening.bury_stamped_events(int, regclass) IS
-'writes the events without a call of a newly registered log to call_dead_events';
+'writes the events without a call that came before the log was registered to call_dead_events: the trigger '
+'bury_call_event found no log. Those that a column marks as processed are left out';
 
 CREATE FUNCTION _callhardening.require_new_log(events regclass, calls regclass) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp

@@ -765,12 +765,7 @@ BEGIN
     VALUES (events, calls, provider, lanes, payload_column, event_type_column, received_at_column,
         processed_at_column, carry, _callhardening.event_sequence(events), shape) RETURNING log_id INTO log;
     IF processed_at_column IS NOT NULL THEN
-        INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
-        SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane)
-        FROM _callhardening.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s 
-            WHERE event_lane BETWEEN _callhardening.no_lane(''not_stamped'') AND _callhardening.no_lane(''not_json'')
-                AND %I IS NULL',
-            events, processed_at_column), NULL::text[]) AS e (event_seq bigint, event_lane int, call_id text);
+        PERFORM _callhardening.bury_stamped_events(log, events);
     END IF;
 END
 $$;
