@@ -65,6 +65,12 @@ struct RunningWorkers {
 
 RunningWorkers find_running_workers();
 
+// Of the worker that calls them. It holds a slot, one of max_workers, until it ends: if two sessions start
+// the last allowed worker at the same time, only one worker gets it. -1: none is free.
+int take_worker_slot();
+// From now on find_running_workers() sees it.
+void show_worker(const EventLog &log);
+
 // The log in the first argument, as the consumer in the second one sees it, or as all of its consumers do.
 std::span<const EventLog> consumers_argument(FunctionCallInfo fcinfo, EventLog *log);
 
