@@ -5,8 +5,7 @@ CREATE FUNCTION _callhardening.placed_shards() RETURNS SETOF regclass
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT l.events FROM _callhardening.logs AS l
-WHERE l.shard_id IS NOT NULL AND _callhardening.is_placed_here(l.shard_id) ORDER BY random()
+SELECT l.events FROM _callhardening.placed_logs AS l WHERE l.shard_id IS NOT NULL ORDER BY random()
 $$;
 
 COMMENT ON FUNCTION _callhardening.placed_shards() IS

@@ -64,12 +64,12 @@ SELECT l.events AS log, k.name AS consumer, c.lane, c.claim_id, c.worker, c.is_r
        c.lease_end OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() OR c.claimed_at OPERATOR(pg_catalog.>)
            (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) interval '1 minute') AS is_over,
        c.to_seq AS last_event_seq
-FROM _callhardening.logs l JOIN _callhardening.consumers k ON k.log_id OPERATOR(pg_catalog.=) l.log_id
+FROM _callhardening.placed_logs l JOIN _callhardening.consumers k ON k.log_id OPERATOR(pg_catalog.=) l.log_id
 JOIN _callhardening.lanes t ON t.consumer_id OPERATOR(pg_catalog.=) k.consumer_id
 CROSS JOIN LATERAL (SELECT * FROM _callhardening.claims r
     WHERE r.consumer_id OPERATOR(pg_catalog.=) t.consumer_id AND r.lane OPERATOR(pg_catalog.=) t.lane
         ORDER BY r.record_no DESC LIMIT 1) c
-WHERE c.state OPERATOR(pg_catalog.=) ANY (ARRAY['claimed', 'renewed']) AND _callhardening.is_placed_here(l.shard_id);
+WHERE c.state OPERATOR(pg_catalog.=) ANY (ARRAY['claimed', 'renewed']);
 REVOKE ALL ON @extschema@.call_open_claims FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('operate', 'call_open_claims', 'SELECT'), ('monitor', 'call_open_claims', 'SELECT');
@@ -130,7 +130,7 @@ SELECT l.events AS log, k.name AS consumer, p.lane, p.pending AS pending_estimat
        CASE WHEN _callhardening.distribution(l.events) IS NULL THEN d.dead END AS dead,
        CASE WHEN _callhardening.distribution(l.events) IS NULL THEN t.events_per_second END AS events_per_second,
        p.error
-FROM _callhardening.logs l JOIN _callhardening.consumers k ON k.log_id OPERATOR(pg_catalog.=) l.log_id
+FROM _callhardening.shown_logs l JOIN _callhardening.consumers k ON k.log_id OPERATOR(pg_catalog.=) l.log_id
 CROSS JOIN LATERAL _callhardening.pending_events_or_error(l.events, k.name) p
 LEFT JOIN @extschema@.call_open_claims c ON c.log OPERATOR(pg_catalog.=) l.events
     AND c.consumer OPERATOR(pg_catalog.=) k.name AND c.lane OPERATOR(pg_catalog.=) p.lane
@@ -148,8 +148,7 @@ CROSS JOIN LATERAL (SELECT CASE WHEN pg_catalog.max(r.claimed_at) OPERATOR(pg_ca
                 ELSE 0 END AS events_per_second
     FROM _callhardening.claims r
     WHERE r.consumer_id OPERATOR(pg_catalog.=) k.consumer_id AND r.lane OPERATOR(pg_catalog.=) p.lane
-        AND r.state OPERATOR(pg_catalog.=) 'completed') t
-WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT') AND _callhardening.is_placed_here(l.shard_id);
+        AND r.state OPERATOR(pg_catalog.=) 'completed') t;
 REVOKE ALL ON @extschema@.call_lane_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('operate', 'call_lane_status', 'SELECT'), ('monitor', 'call_lane_status', 'SELECT');
@@ -205,7 +204,7 @@ SELECT l.events AS log, l.calls, l.lanes, s.pending_estimate, s.oldest_received_
     CASE WHEN COALESCE(s.error, _callhardening.why_elsewhere(l.events)) IS NULL
         THEN @extschema@.ignored_call_events(l.events) END AS ignored,
     l.ignored_event_types, l.ignored_members, pg_catalog.cardinality(l.other_consumers) AS other_consumers
-FROM _callhardening.logs l
+FROM _callhardening.shown_logs l
 -- A log of changes has no default consumer: NULL, and not 0.
 LEFT JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_estimate,
         pg_catalog.min(v.oldest_received_at) AS oldest_received_at, pg_catalog.count(v.claim_id) AS open_claims,
@@ -218,8 +217,7 @@ LEFT JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_
     ON NOT l.is_of_changes AND _callhardening.distribution(l.events) IS NULL
 LEFT JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_events e
     WHERE e.consumer_id OPERATOR(pg_catalog.=) l.log_id) d
-    ON NOT l.is_of_changes AND _callhardening.distribution(l.events) IS NULL
-WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT') AND _callhardening.is_placed_here(l.shard_id);
+    ON NOT l.is_of_changes AND _callhardening.distribution(l.events) IS NULL;
 REVOKE ALL ON @extschema@.call_event_log_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('operate', 'call_event_log_status', 'SELECT'), ('monitor', 'call_event_log_status', 'SELECT');
@@ -272,7 +270,7 @@ FROM (
         COALESCE(c.max_attempts, l.max_attempts) AS max_attempts, COALESCE(c.retry_base, l.retry_base) AS retry_base,
         COALESCE(c.retry_cap, l.retry_cap) AS retry_cap, COALESCE(c.max_retrying, l.max_retrying) AS max_retrying,
         s.error, LEAST(s.oldest_event_seq, w.oldest_event_seq, o.last_event_seq) AS first_kept
-    FROM _callhardening.logs l JOIN _callhardening.consumers c ON c.log_id OPERATOR(pg_catalog.=) l.log_id
+    FROM _callhardening.shown_logs l JOIN _callhardening.consumers c ON c.log_id OPERATOR(pg_catalog.=) l.log_id
     CROSS JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_estimate,
             pg_catalog.min(v.oldest_event_seq) AS oldest_event_seq,
             pg_catalog.min(v.oldest_received_at) AS oldest_received_at, pg_catalog.count(v.claim_id) AS open_claims,
@@ -289,9 +287,7 @@ FROM (
     CROSS JOIN LATERAL (SELECT pg_catalog.min(v.last_event_seq) AS last_event_seq FROM @extschema@.call_open_claims v
         WHERE v.log OPERATOR(pg_catalog.=) l.events AND v.consumer OPERATOR(pg_catalog.=) c.name) o
     CROSS JOIN LATERAL (SELECT pg_catalog.max(r.claimed_at) AS last_claimed_at FROM _callhardening.claims r
-        WHERE r.consumer_id OPERATOR(pg_catalog.=) c.consumer_id AND r.claim_id IS NOT NULL) n
-    WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT')
-        AND _callhardening.is_placed_here(l.shard_id)) k;
+        WHERE r.consumer_id OPERATOR(pg_catalog.=) c.consumer_id AND r.claim_id IS NOT NULL) n) k;
 REVOKE ALL ON @extschema@.call_consumers FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('operate', 'call_consumers', 'SELECT'), ('monitor', 'call_consumers', 'SELECT');

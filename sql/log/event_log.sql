@@ -204,6 +204,20 @@ REVOKE ALL ON _callhardening.retrying_events FROM PUBLIC;
 COMMENT ON TABLE _callhardening.retrying_events IS 'what call_retrying_events shows';
 
 -- What is remembered of a shard that Citus has moved is history: the server that has the shard now has its figures.
+CREATE VIEW _callhardening.placed_logs AS
+SELECT * FROM _callhardening.logs l WHERE _callhardening.is_placed_here(l.shard_id);
+REVOKE ALL ON _callhardening.placed_logs FROM PUBLIC;
+GRANT SELECT ON _callhardening.placed_logs TO PUBLIC;
+
+COMMENT ON VIEW _callhardening.placed_logs IS 'the logs without the shards that are on another server now';
+
+CREATE VIEW _callhardening.shown_logs AS
+SELECT * FROM _callhardening.placed_logs l WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT');
+REVOKE ALL ON _callhardening.shown_logs FROM PUBLIC;
+GRANT SELECT ON _callhardening.shown_logs TO PUBLIC;
+
+COMMENT ON VIEW _callhardening.shown_logs IS 'those of them with figures for the reader: he may read their events';
+
 CREATE VIEW _callhardening.absent_consumers AS
 SELECT c.consumer_id FROM _callhardening.consumers c
 JOIN _callhardening.logs l ON l.log_id OPERATOR(pg_catalog.=) c.log_id
@@ -1114,6 +1128,7 @@ DECLARE
 BEGIN
     PERFORM _callhardening.require_undistributed(events, 'be configured as one'::text,
         format('Configure its shards, each on its node. SELECT * FROM attach_call_shards(%L) names them.', events));
+    PERFORM _callhardening.require_placed(events);
     RETURN number;
 END
 $$;

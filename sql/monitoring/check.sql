@@ -184,7 +184,7 @@ $check$, 'anybody may call no more functions than after the installation'),
         ORDER BY c.relname, a.privilege_type)
     FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) AS a
     WHERE c.oid IN (SELECT _callhardening.member_oids('pg_class'::regclass)) AND a.grantee = 0
-        AND (c.relname NOT IN ('call_event_logs', 'logs') OR a.privilege_type <> 'SELECT')
+        AND (c.relname NOT IN ('call_event_logs', 'logs', 'placed_logs', 'shown_logs') OR a.privilege_type <> 'SELECT')
 $check$, 'anybody may read call_event_logs, and nothing else'),
 ('own_schema', $check$
     SELECT string_agg(p.problem, ', ' ORDER BY p.problem)
@@ -317,10 +317,10 @@ $check$, 'each consumer of an event log has its lanes'),
     SELECT string_agg(CASE WHEN n.strays IS NULL THEN format('%s is locked: its events were not looked at', l.events)
         ELSE format('no worker looks for %s events of %s', n.strays + n.unstamped, l.events) END, ', '
         ORDER BY l.log_id)
-    FROM _callhardening.logs AS l JOIN pg_class AS c ON c.oid = l.events AND c.relkind = 'r'
+    FROM _callhardening.placed_logs AS l JOIN pg_class AS c ON c.oid = l.events AND c.relkind = 'r'
     CROSS JOIN LATERAL (SELECT _callhardening.stray_events(l.events, 9223372036854775807::bigint) AS strays,
         _callhardening.unstamped_events(l.events) AS unstamped
-        WHERE _callhardening.distribution(l.events) IS NULL AND _callhardening.is_placed_here(l.shard_id)) AS n
+        WHERE _callhardening.distribution(l.events) IS NULL) AS n
     WHERE n.strays IS NULL OR n.strays + n.unstamped > 0
 $check$, 'workers look into the lane of each pending event'),
 ('sequences', $check$
@@ -328,7 +328,7 @@ $check$, 'workers look into the lane of each pending event'),
     SELECT string_agg(format('%s has event %s, and its sequence is behind: SELECT setval(%L, %s)',
         n.events, n.newest, n.sequence, n.newest), ', ' ORDER BY n.log_id)
     FROM (SELECT l.log_id, l.events, coalesce(l.sequence, d.objid)::regclass AS sequence, q.newest
-          FROM _callhardening.logs AS l JOIN pg_class AS c ON c.oid = l.events AND c.relkind = 'r'
+          FROM _callhardening.placed_logs AS l JOIN pg_class AS c ON c.oid = l.events AND c.relkind = 'r'
           JOIN pg_attribute AS a ON a.attrelid = l.events AND a.attname = 'event_seq' AND a.atttypid = 'bigint'::regtype
           LEFT JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
               AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'i'
@@ -336,7 +336,7 @@ $check$, 'workers look into the lane of each pending event'),
               format('SELECT max(event_seq) FROM ONLY %s', l.events),
               NULL::text[]) AS q (newest bigint)
           -- Each node of Citus has numbers of its own, and a shard has no sequence.
-          WHERE _callhardening.distribution(l.events) IS NULL AND _callhardening.is_placed_here(l.shard_id)
+          WHERE _callhardening.distribution(l.events) IS NULL
               AND l.events NOT IN (SELECT h.relation FROM _callhardening.local_shards() AS h
                   WHERE h.relation IS NOT NULL)) AS n
     WHERE n.newest > coalesce(pg_sequence_last_value(n.sequence), 0)
@@ -394,13 +394,12 @@ $check$, 'on, and claims is vacuumed by number of rows'),
 ('purge', $check$
     SELECT string_agg(format('%s has events of %s: %s', l.events, to_char(o.received, 'YYYY-MM-DD'),
         coalesce(k.advice, 'call purge_call_events')), ', ' ORDER BY l.log_id)
-    FROM _callhardening.logs AS l
+    FROM _callhardening.placed_logs AS l
     CROSS JOIN LATERAL _callhardening.overdue_events(l.events, interval '90 days') AS o (received)
     LEFT JOIN LATERAL (SELECT format('consumer %s has not had them, see call_consumers', c.consumer) AS advice
         FROM @extschema@.call_consumers AS c
         WHERE c.log = l.events AND c.holds_purges AND c.behind > interval '90 days' LIMIT 1) AS k ON true
     WHERE o.received IS NOT NULL AND _callhardening.distribution(l.events) IS NULL
-        AND _callhardening.is_placed_here(l.shard_id)
 $check$, 'no event is older than 90 days'),
 ('issues', $check$
     -- A file once full is as large when it is empty.

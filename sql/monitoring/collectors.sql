@@ -74,11 +74,10 @@ CREATE FUNCTION _callhardening.log_metrics()
     AS $$
 SELECT l.events::text, f.sqlstate, (f.sqlstate IS NULL)::int, CASE WHEN f.sqlstate IS NOT NULL THEN 1 END, l.lanes,
     cardinality(l.other_consumers), s.ignored, s.events_per_second::numeric
-FROM _callhardening.logs AS l LEFT JOIN @extschema@.call_event_log_status AS s ON s.log = l.events,
+FROM _callhardening.placed_logs AS l LEFT JOIN @extschema@.call_event_log_status AS s ON s.log = l.events,
     -- A log that the reader may not read is not in the view.
     LATERAL (SELECT CASE WHEN s.log IS NULL THEN '42501' ELSE substring(s.error FROM '\((\w{5})\)$') END)
         AS f (sqlstate)
-WHERE _callhardening.is_placed_here(l.shard_id)
 $$;
 
 COMMENT ON FUNCTION _callhardening.log_metrics() IS
@@ -212,8 +211,7 @@ SELECT h.root::text, 'calls', sum(CASE WHEN _callhardening.distribution(h.root) 
 FROM _callhardening.hardened_tables() AS h WHERE NOT _callhardening.is_moved_away(h.root) GROUP BY h.root
 UNION ALL
 SELECT l.events::text, 'events', CASE WHEN _callhardening.distribution(l.events) IS NULL
-    THEN pg_total_relation_size(l.events) END FROM _callhardening.logs AS l
-WHERE _callhardening.is_placed_here(l.shard_id)
+    THEN pg_total_relation_size(l.events) END FROM _callhardening.placed_logs AS l
 UNION ALL
 SELECT '_callhardening', 'bookkeeping', sum(pg_total_relation_size(c.oid)) FROM pg_class AS c
 WHERE c.relnamespace = '_callhardening'::regnamespace AND c.relkind = 'r'

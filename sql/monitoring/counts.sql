@@ -37,14 +37,12 @@ COMMENT ON FUNCTION _callhardening.lag_bounds() IS
 CREATE VIEW _callhardening.counted_consumers AS
 SELECT l.events, k.name AS consumer, k.consumer_id OPERATOR(pg_catalog.=) l.log_id AS has_log,
     true AS has_consumer, c.counted_since, c.numbers
-FROM _callhardening.logs l JOIN _callhardening.consumers k ON k.log_id OPERATOR(pg_catalog.=) l.log_id
+FROM _callhardening.shown_logs l JOIN _callhardening.consumers k ON k.log_id OPERATOR(pg_catalog.=) l.log_id
 CROSS JOIN LATERAL _callhardening.total_counts(l.events, k.consumer_id) c
-WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT') AND _callhardening.is_placed_here(l.shard_id)
 UNION ALL
 SELECT l.events, NULL, true, false, c.counted_since, c.numbers
-FROM _callhardening.logs l CROSS JOIN LATERAL _callhardening.total_counts(l.events, l.log_id) c
-WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT') AND _callhardening.is_placed_here(l.shard_id)
-    AND NOT EXISTS (SELECT FROM _callhardening.consumers k WHERE k.consumer_id OPERATOR(pg_catalog.=) l.log_id);
+FROM _callhardening.shown_logs l CROSS JOIN LATERAL _callhardening.total_counts(l.events, l.log_id) c
+WHERE NOT EXISTS (SELECT FROM _callhardening.consumers k WHERE k.consumer_id OPERATOR(pg_catalog.=) l.log_id);
 
 COMMENT ON VIEW _callhardening.counted_consumers IS
 'a part of call_event_counts and call_event_lag. has_log, has_consumer: whose counts the row has';

@@ -276,8 +276,8 @@ CREATE FUNCTION _callhardening.event_logs_health(calls regclass)
     AS $$
 WITH logs AS MATERIALIZED (
     SELECT l.log_id, l.events, l.is_of_changes, cardinality(l.other_consumers) AS consumers, l.shard_id
-    FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events
-    WHERE l.calls = event_logs_health.calls AND _callhardening.is_placed_here(l.shard_id)
+    FROM _callhardening.placed_logs l JOIN pg_class c ON c.oid = l.events
+    WHERE l.calls = event_logs_health.calls
 ), lanes AS MATERIALIZED (
     SELECT coalesce(sum(p.pending), 0) AS pending,
         extract(epoch FROM clock_timestamp() - min(p.oldest_received_at)) AS behind

@@ -508,8 +508,7 @@ SELECT * FROM (
      WHERE r.due_at IS NOT NULL AND r.call_id !~ '^\(' ORDER BY r.waiting_since LIMIT 1)
     UNION ALL
     (SELECT l.log_id, 'default', i.call_id, 'refused' FROM @extschema@.call_issues AS i
-     JOIN @extschema@.call_event_logs AS l ON _callhardening.known_name(l.calls) = i.table_name
-        AND NOT l.is_of_changes AND _callhardening.is_placed_here(l.shard_id)
+     JOIN _callhardening.placed_logs AS l ON _callhardening.known_name(l.calls) = i.table_name AND NOT l.is_of_changes
      WHERE i.kind = 'refused_status' AND i.event_seq IS NOT NULL AND i.call_id !~ '^\(' ORDER BY i.happened_at DESC
      LIMIT 1)) AS c (log_id, consumer, call_id, kind)
 LIMIT 1
@@ -552,17 +551,15 @@ BEGIN
         -- A refusal does not tell the shard of its call.
         RETURN (SELECT jsonb_build_object('log', l.events, 'consumer', telling.consumer, 'kind', telling.kind,
                 'events', s.steps)
-            FROM _callhardening.logs AS t JOIN _callhardening.logs AS l ON l.log_id = t.log_id OR t.shard_id IS NOT NULL
-                AND l.shard_id IS NOT NULL AND _callhardening.is_placed_here(l.shard_id)
+            FROM _callhardening.logs AS t JOIN _callhardening.placed_logs AS l ON l.log_id = t.log_id
+                OR t.shard_id IS NOT NULL AND l.shard_id IS NOT NULL
                 AND _callhardening.known_name(l.events) = _callhardening.known_name(t.events)
             CROSS JOIN LATERAL _callhardening.report_steps(l.log_id, telling.consumer, telling.call_id) AS s (steps)
             WHERE t.log_id = telling.log_id
             ORDER BY s.steps IS NULL, l.log_id <> t.log_id, l.log_id LIMIT 1);
     END IF;
-    FOR log IN SELECT * FROM _callhardening.logs AS l
-        WHERE NOT l.is_of_changes AND has_any_column_privilege(l.events::oid, 'SELECT')
-            AND _callhardening.distribution(l.events) IS NULL AND _callhardening.is_placed_here(l.shard_id)
-        ORDER BY l.log_id
+    FOR log IN SELECT * FROM _callhardening.shown_logs AS l
+        WHERE NOT l.is_of_changes AND _callhardening.distribution(l.events) IS NULL ORDER BY l.log_id
     LOOP
         steps := _callhardening.report_steps(log.log_id, 'default', call_id);
         EXIT WHEN steps IS NOT NULL;
@@ -700,8 +697,7 @@ BEGIN
     END IF;
     extents := (SELECT coalesce(jsonb_object_agg(l.log_id, _callhardening.count_rows('extent', l.events, NULL, starts,
             ends, NULL, exact)), '{}')
-        FROM _callhardening.logs AS l WHERE has_any_column_privilege(l.events::oid, 'SELECT')
-            AND _callhardening.is_placed_here(l.shard_id));
+        FROM _callhardening.shown_logs AS l);
     begins := _callhardening.report_beginning(extents, starts);
     width := _callhardening.report_width(ends - begins);
     RETURN jsonb_build_object('version', (SELECT e.extversion FROM pg_extension AS e
