@@ -10,6 +10,7 @@ DECLARE
     kind "char" := (SELECT relkind FROM pg_class WHERE oid = calls);
 BEGIN
     PERFORM _callhardening.require_relation(calls, 'calls'::text);
+    PERFORM _callhardening.require_placed(calls);
     IF kind NOT IN ('r', 'p') THEN
         PERFORM _callhardening.raise_error('42809', format('%s is not a table', calls),
             hint => 'Only tables and partitioned tables can be hardened; for a view, audit the table behind it.');
@@ -18,7 +19,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_auditable(regclass) IS
-'refuses what cannot be audited: 22004 NULL, 42P01 no relation, 42809 no ordinary or partitioned table';
+'refuses what cannot be audited: 22004 NULL, 42P01 no relation, 42809 no ordinary or partitioned table, 55000 a shard '
+'that is on another server now';
 
 CREATE FUNCTION _callhardening.column_fault(calls regclass, column_name name, kind text, words text[]) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -262,4 +264,5 @@ Errors:
 - 42501: no SELECT on the table, row-level security hides rows of it, or the policy has hash and
   the caller no right to call_pseudonym
 - 42809: it is no table
-- 42P01: no such relation';
+- 42P01: no such relation
+- 55000: it is a shard, and Citus has moved it to another server';

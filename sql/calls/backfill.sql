@@ -659,5 +659,5 @@ Errors:
 - 42501: the caller is not the owner
 - 42703: a column of the settings is gone
 - 42809: it is no table, or a partition of a hardened one
-- 55000: the table is not hardened
+- 55000: the table is not hardened, or it is a shard that Citus has moved to another server
 - 55P03: lock_timeout was over';

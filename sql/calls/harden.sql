@@ -231,6 +231,7 @@ DECLARE
     class pg_class;
 BEGIN
     PERFORM _callhardening.require_relation(calls, 'calls'::text);
+    PERFORM _callhardening.require_placed(calls);
     SELECT * INTO class FROM pg_class WHERE oid = calls;
     IF class.relkind NOT IN ('r', 'p') THEN
         PERFORM _callhardening.raise_error('42809', format('%s is not a table', calls),
@@ -247,7 +248,7 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.require_calls_table(regclass) IS
 'refuses what cannot be hardened: 22004 NULL, 42P01 no relation, 42809 no ordinary or partitioned table, a system '
-'table, or a partition of a hardened one, 42501 not the owner';
+'table, or a partition of a hardened one, 42501 not the owner, 55000 a shard that is on another server now';
 
 CREATE FUNCTION _callhardening.require_plain_column(relation regclass, column_name name, advice text)
     RETURNS pg_attribute

@@ -22,6 +22,7 @@ body with several calls becomes an event for each, and the first one''s number i
   a missing or null member: the column has its default. Of a redelivery the first one''s values
   stay.
 Errors:
+- 0A000: the log is a shard of Citus: ingest into the distributed log
 - 22004: payload is NULL
 - 22023: carry is no object
 - 27000: a trigger of the log suppresses the row

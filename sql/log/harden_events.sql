@@ -236,6 +236,23 @@ COMMENT ON FUNCTION _callhardening.require_event_column(regclass, text, name, re
 'refuses a column unfit for an argument of harden_call_events: 42703 no such column, 428C9 generated, 42804 of none '
 'of the types (text: any type of strings; NULL: any type). column_name NULL: nothing is looked at';
 
+CREATE FUNCTION _callhardening.way_out_of_shards(relation regclass) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT CASE
+    WHEN EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attidentity <> '')
+        THEN format('Citus undistributes no table with an identity column. Copy what you need (CREATE TABLE ... AS '
+            'TABLE %s), and drop it.', relation)
+    WHEN _callhardening.distribution(relation) = 'schema'
+        THEN format('SELECT citus_schema_undistribute(%L) first.', c.relnamespace::regnamespace)
+    ELSE format('SELECT undistribute_table(%L) first.', relation) END
+FROM pg_class AS c WHERE c.oid = relation
+$$;
+
+COMMENT ON FUNCTION _callhardening.way_out_of_shards(regclass) IS
+'a hint: how the rows of a distributed table come into an ordinary one';
+
 CREATE FUNCTION _callhardening.require_event_table(events regclass) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -246,7 +263,8 @@ DECLARE
 BEGIN
     PERFORM _callhardening.require_relation(events, 'events'::text);
     PERFORM _callhardening.require_undistributed(events, 'be changed as an event log'::text,
-        format('SELECT citus_schema_undistribute(...) or undistribute_table(%L) first.', events));
+        _callhardening.way_out_of_shards(events));
+    PERFORM _callhardening.require_placed(events);
     SELECT * INTO class FROM pg_class WHERE oid = events;
     IF class.relkind <> 'r' OR class.relispartition THEN
         PERFORM _callhardening.raise_error('42809', format('%s is not an ordinary table', events),

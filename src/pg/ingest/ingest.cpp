@@ -271,9 +271,20 @@ int64 append_parts(const EventLog *log, const Shape *shape, const Event &event, 
     return division.first_seq;
 }
 
+// In another shard than that of its call, an event would be applied to a second row of the call.
+void refuse_shard(const EventLog &log)
+{
+    if (log.shard_id != 0)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("%s is a shard, and takes no event by its own name", log.events_name),
+                        errdetail("Citus puts an event into the shard of its call."),
+                        errhint("Ingest it into the distributed log, on any node.")));
+}
+
 // A body with too many parts is appended whole, and the trigger makes it a dead event.
 int64 append_event(const EventLog *log, Event event)
 {
+    refuse_shard(*log);
     require_filled_columns(*log, *event.carried);
     const Shape *shape = shape_of_log(*log);
     const PartsOfBody parts = find_parts(event.body, shape);

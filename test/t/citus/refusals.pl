@@ -143,7 +143,7 @@ my %refusals = (
 		q{Create the log in an ordinary schema. Then distribute the schema, and call attach_call_shards.}),
 	q{SELECT harden_call_events('t.call_events', 't.calls')} => refusal(
 		q{table t.call_events is distributed by Citus and cannot be changed as an event log}, $in_shards,
-		q{SELECT citus_schema_undistribute(...) or undistribute_table('t.call_events') first.}),
+		q{Citus undistributes no table with an identity column. Copy what you need (CREATE TABLE ... AS TABLE t.call_events), and drop it.}),
 	q{CALL move_call_shard('t.call_events', 102008, 'here', 5432)} => "ERROR:  0A000: event log t.call_events moves with its schema\n"
 	  . 'HINT:  detach_call_event_log on the node of the shard, citus_schema_move on the coordinator, attach_call_event_log on the '
 	  . 'new node.',
@@ -152,7 +152,7 @@ my %refusals = (
 		q{Create the log in an ordinary schema. Then distribute the schema, and call attach_call_shards.}),
 	q{SELECT unharden_call_events('t.call_events')} => refusal(
 		q{table t.call_events is distributed by Citus and cannot be changed as an event log}, $in_shards,
-		q{SELECT citus_schema_undistribute(...) or undistribute_table('t.call_events') first.}),
+		q{Citus undistributes no table with an identity column. Copy what you need (CREATE TABLE ... AS TABLE t.call_events), and drop it.}),
 	q{SELECT create_call_changes('t.calls')} => refusal(
 		q{table t.calls is distributed by Citus and cannot log its changes}, $in_shards,
 		q{Read its events with a consumer instead: create_call_consumer for each shard of its event log.}),
@@ -216,6 +216,9 @@ my $is_shard = 'Citus makes all shards alike.';
 	q{SELECT register_call_event_log('t.call_events_102008', 't.calls_102009')} => refusal(
 		q{table t.call_events_102008 is a shard of the distributed table t.call_events}, $is_shard,
 		q{SELECT * FROM attach_call_shards('t.call_events').}),
+	q{SELECT harden_call_events('t.webhooks', 't.desk')} => refusal(
+		q{table t.webhooks is distributed by Citus and cannot be changed as an event log}, $in_shards,
+		q{SELECT citus_schema_undistribute('t') first.}),
 	q{SELECT harden_call_events('t.webhooks_102010', 't.desk')} => refusal(
 		q{table t.webhooks_102010 is a shard of the distributed table t.webhooks}, $is_shard,
 		q{SELECT * FROM attach_call_shards('t.webhooks').}));
