@@ -99,7 +99,6 @@ CREATE FUNCTION _callhardening.attach_moved_shard(log regclass, shard bigint, sh
     AS $$
 DECLARE
     note record := _callhardening.noted_move(log, shard);
-    answer text;
 BEGIN
     IF note.state IS NULL THEN
         RETURN NULL;
@@ -107,9 +106,7 @@ BEGIN
         RETURN format('on its way to %s:%s', note.to_host, note.to_port);
     END IF;
     EXECUTE format('DELETE FROM %s WHERE shard_id = $1', _callhardening.moving_table(log)) USING shard;
-    answer := @extschema@.attach_call_event_log(shard_events, shard_calls, note.state);
-    UPDATE _callhardening.shard_logs AS l SET shard_id = shard WHERE l.events = shard_events;
-    RETURN answer;
+    RETURN @extschema@.attach_call_event_log(shard_events, shard_calls, note.state);
 END
 $$;
 

@@ -99,21 +99,20 @@ COMMENT ON FUNCTION _callhardening.warn_of_silence(text, text) IS 'a WARNING abo
 
 -- What a server is told about a shard, or a distributed log, by another server.
 CREATE VIEW _callhardening.shard_logs WITH (security_barrier) AS
-SELECT l.log_id, l.events, false AS signed, l.shard_id, false AS has_new_shards FROM _callhardening.my_logs l;
+SELECT l.log_id, l.events, false AS signed, false AS has_new_shards FROM _callhardening.my_logs l;
 REVOKE ALL ON _callhardening.shard_logs FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('own', 'shard_logs', 'SELECT', NULL), ('own', 'shard_logs', 'UPDATE', '{log_id, events}');
 
 COMMENT ON VIEW _callhardening.shard_logs IS
 'the logs of the caller''s tables: attach_call_shards sets signed, so that the log takes signed bodies only, before '
-'its secrets are here, and has_new_shards, so that roles get their rights on them; move_call_shard sets shard_id';
+'its secrets are here, and has_new_shards, so that roles get their rights on them';
 
 CREATE FUNCTION _callhardening.set_shard_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    UPDATE _callhardening.logs AS l SET signed = l.signed OR NEW.signed, shard_id = NEW.shard_id
-    WHERE l.log_id = OLD.log_id AND (NEW.signed AND NOT l.signed OR l.shard_id IS DISTINCT FROM NEW.shard_id);
+    UPDATE _callhardening.logs AS l SET signed = true WHERE l.log_id = OLD.log_id AND NEW.signed AND NOT l.signed;
     IF NEW.has_new_shards THEN
         PERFORM _callhardening.renew_role_tasks(OLD.events);
     END IF;
@@ -125,8 +124,7 @@ CREATE TRIGGER set_shard_log INSTEAD OF UPDATE ON _callhardening.shard_logs FOR 
     EXECUTE FUNCTION _callhardening.set_shard_log();
 
 COMMENT ON FUNCTION _callhardening.set_shard_log() IS
-'trigger function: sets signed and shard_id of a log, and renews the tasks of roles, for an owner without the right to '
-'do it';
+'trigger function: sets signed of a log, and renews the tasks of roles, for an owner without the right to do it';
 
 -- A log that was registered before Citus distributed it. Its events are in shards now, and have other stamps there.
 CREATE VIEW _callhardening.emptied_logs WITH (security_barrier) AS
@@ -158,20 +156,6 @@ CREATE TRIGGER empty_log INSTEAD OF UPDATE ON _callhardening.emptied_logs FOR EA
 
 COMMENT ON FUNCTION _callhardening.empty_log() IS
 'trigger function: forgets lanes, claims, retrying and dead events of a log that has no events here any more';
-
--- attach_call_event_log does not know that its table is a shard.
-CREATE FUNCTION _callhardening.mark_shards() RETURNS void
-    LANGUAGE sql SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-UPDATE _callhardening.logs AS l SET shard_id = s.shard_id, is_default = NULL
-FROM _callhardening.local_shards() AS s WHERE l.events = s.relation AND l.shard_id IS NULL
-$$;
-REVOKE EXECUTE ON FUNCTION _callhardening.mark_shards() FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('own', 'mark_shards');
-
-COMMENT ON FUNCTION _callhardening.mark_shards() IS
-'writes down which logs are shards, by the catalogs of Citus. A shard is never the default log';
 
 CREATE FUNCTION _callhardening.number_shard(shard regclass, shell regclass) RETURNS void
     LANGUAGE plpgsql
@@ -249,6 +233,49 @@ $$;
 COMMENT ON FUNCTION _callhardening.pass_settings(regclass, _callhardening.logs) IS
 'gives the distributed log and its shards on this server the settings of another server';
 
+CREATE FUNCTION _callhardening.moved_shards() RETURNS TABLE (shard_id bigint, consumers jsonb)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT l.shard_id, (SELECT coalesce(jsonb_agg(to_jsonb(c)), '[]') FROM _callhardening.operated_consumers AS c
+    WHERE c.log_id = l.log_id)
+FROM _callhardening.my_logs AS l WHERE NOT _callhardening.is_placed_here(l.shard_id)
+$$;
+
+COMMENT ON FUNCTION _callhardening.moved_shards() IS
+'the shards that this server has registered, and Citus has moved away or dropped, with their further consumers. The '
+'old table may still be here';
+
+CREATE FUNCTION _callhardening.take_consumers(events regclass, moved jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+DECLARE
+    missing record;
+BEGIN
+    FOR missing IN
+        SELECT DISTINCT ON (l.log_id, c.name) l.events AS shard, c.*
+        FROM jsonb_to_recordset(moved) AS m (shard_id bigint, consumers jsonb)
+        JOIN _callhardening.my_logs AS l ON l.shard_id = m.shard_id AND _callhardening.is_placed_here(l.shard_id)
+        CROSS JOIN LATERAL jsonb_populate_recordset(NULL::_callhardening.consumers, m.consumers) AS c
+        WHERE NOT EXISTS (SELECT FROM _callhardening.operated_consumers AS o
+            WHERE o.log_id = l.log_id AND o.name = c.name)
+    LOOP
+        PERFORM @extschema@.create_call_consumer(missing.shard, missing.name, from_beginning => true);
+        PERFORM @extschema@.configure_call_event_log(missing.shard, missing.max_attempts, missing.retry_base,
+            missing.retry_cap, missing.max_retrying, consumer => missing.name);
+    END LOOP;
+    RETURN (SELECT coalesce(jsonb_agg(l.shard_id), '[]') FROM _callhardening.my_logs AS l
+        WHERE l.shard_id IN (SELECT m.shard_id FROM jsonb_to_recordset(moved) AS m (shard_id bigint))
+            AND _callhardening.is_placed_here(l.shard_id));
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.take_consumers(regclass, jsonb) IS
+'a part of attach_call_shards, on each node: gives the shards that have come here the consumers that they had on '
+'another server, from the beginning. Returns the numbers of these shards';
+
 CREATE FUNCTION _callhardening.attach_node_shards(events regclass, calls regclass, settings jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -267,22 +294,14 @@ BEGIN
         VALUES (events, calls, given.provider, given.lanes, given.shape, given.route_column);
     END IF;
     UPDATE _callhardening.emptied_logs AS l SET is_emptied = true WHERE l.events = attach_node_shards.events;
-    PERFORM _callhardening.mark_shards();
     UPDATE _callhardening.shard_logs AS l SET signed = true
     WHERE l.events = attach_node_shards.events AND given.signed;
     FOR place IN SELECT * FROM _callhardening.local_shards(events) LOOP
         answer := answer || jsonb_build_object('shard_id', place.shard_id, 'result', _callhardening.attach_shard(
             events, place.shard_id, place.shard::regclass, place.calls_shard::regclass, given));
     END LOOP;
-    -- What Citus has moved away. Its old table may still be here.
-    FOR place IN SELECT l.log_id, l.shard_id FROM _callhardening.logs AS l
-        WHERE NOT _callhardening.is_placed_here(l.shard_id)
-            AND NOT EXISTS (SELECT FROM _callhardening.local_shards(attach_node_shards.events) AS s
-                WHERE s.shard_id = l.shard_id)
-    LOOP
-        UPDATE _callhardening.forgotten_logs AS l SET is_forgotten = true WHERE l.log_id = place.log_id;
-        answer := answer || jsonb_build_object('shard_id', place.shard_id, 'result', 'moved away');
-    END LOOP;
+    answer := answer || (SELECT coalesce(jsonb_agg(to_jsonb(m) || '{"result": "moved away"}'), '[]')
+        FROM _callhardening.moved_shards() AS m);
     PERFORM _callhardening.pass_settings(events, given);
     UPDATE _callhardening.shard_logs AS l SET has_new_shards = true
     WHERE l.events = attach_node_shards.events
@@ -293,7 +312,55 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.attach_node_shards(regclass, regclass, jsonb) IS
 'a part of attach_call_shards, on each node: registers the distributed log and its shards on this server with these '
-'settings of it, and forgets shards that are on another server now. Returns an array of shard_id and result';
+'settings of it. Returns an array of shard_id and result, with the shards that are on another server now';
+
+CREATE FUNCTION _callhardening.forget_moved_shards(taken jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+UPDATE _callhardening.forgotten_logs AS f SET is_forgotten = true
+FROM _callhardening.my_logs AS l JOIN _callhardening.moved_shards() AS m ON m.shard_id = l.shard_id
+WHERE f.log_id = l.log_id AND (m.consumers = '[]' OR taken @> to_jsonb(m.shard_id)
+    OR (_callhardening.place_of_shard(m.shard_id)).relation IS NULL)
+$$;
+
+COMMENT ON FUNCTION _callhardening.forget_moved_shards(jsonb) IS
+'a part of attach_call_shards, on each node: forgets the shards that are on another server now. Those with consumers '
+'must be among the shards that take_consumers returned there, or be dropped';
+
+CREATE FUNCTION _callhardening.follow_moved_shards(log regclass, moved jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    taken jsonb := '[]';
+    answer record;
+    gone record;
+BEGIN
+    FOR gone IN SELECT m.shard_id, (SELECT string_agg(c ->> 'name', ', ') FROM jsonb_array_elements(m.consumers) AS c)
+                    AS names
+        FROM jsonb_to_recordset(moved) AS m (shard_id bigint, consumers jsonb)
+        WHERE m.consumers <> '[]' AND (_callhardening.place_of_shard(m.shard_id)).relation IS NULL
+    LOOP
+        PERFORM _callhardening.report('WARNING'::text, format('the consumers of shard %s are gone: %s', gone.shard_id,
+            gone.names), detail => 'Citus has no such shard any more.', hint => 'For each shard in its place, call '
+            'create_call_consumer(shard, name, from_beginning => true) on its node.');
+    END LOOP;
+    FOR answer IN SELECT * FROM _callhardening.ask_nodes(
+        format('SELECT _callhardening.take_consumers(%L::regclass, %L)', log, moved))
+    LOOP
+        IF answer.error IS NOT NULL THEN
+            PERFORM _callhardening.warn_of_silence(answer.node, answer.error);
+        END IF;
+        taken := taken || coalesce(answer.answer::jsonb, '[]');
+    END LOOP;
+    -- Not before: a node that fails in between leaves them for the next call.
+    PERFORM FROM _callhardening.ask_nodes(format('SELECT _callhardening.forget_moved_shards(%L)', taken));
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.follow_moved_shards(regclass, jsonb) IS
+'a part of attach_call_shards: the consumers of moved shards follow them, and the servers of before forget the shards';
 
 CREATE FUNCTION _callhardening.require_attachable_shards(log _callhardening.logs) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -335,6 +402,7 @@ CREATE FUNCTION @extschema@.attach_call_shards(log regclass) RETURNS TABLE (shar
 DECLARE
     known _callhardening.logs;
     answer record;
+    moved jsonb := '[]';
 BEGIN
     PERFORM _callhardening.require_citus('attach_call_shards'::text);
     PERFORM _callhardening.require_relation(log, 'log'::text);
@@ -363,7 +431,11 @@ BEGIN
         END IF;
         RETURN QUERY SELECT s.shard_id, answer.node, s.result
         FROM jsonb_to_recordset(answer.answer::jsonb) AS s (shard_id bigint, result text) ORDER BY s.shard_id;
+        moved := moved || jsonb_path_query_array(answer.answer::jsonb, '$[*] ? (@.result == "moved away")');
     END LOOP;
+    IF moved <> '[]' THEN
+        PERFORM _callhardening.follow_moved_shards(log, moved);
+    END IF;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.attach_call_shards(regclass) FROM PUBLIC;
@@ -375,7 +447,8 @@ settings of the log on to all servers. The log is one of create_distributed_call
 a schema distributed by citus_schema_distribute. Returns a row for each shard. Call it after the creation,
 and let a scheduler call it: it does nothing where nothing is to do. After a move, a split or a
 restore by other means than move_call_shard, all events of a shard that are not purged are
-delivered once more. A node that does not answer is a WARNING and a row without a shard.
+delivered once more, to each of its consumers. Consumers do not follow a split: they are a
+WARNING. A node that does not answer is a WARNING and a row without a shard.
 - log: the distributed log; name it on the server where it was created or configured
 - node: host and port
 - result: attached, was attached, moved away (from this node), on its way (call move_call_shard

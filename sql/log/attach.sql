@@ -62,7 +62,7 @@ BEGIN
         max_retrying = settings.max_retrying, signed = settings.signed,
         ignored_event_types = settings.ignored_event_types, ignored_members = settings.ignored_members,
         settled_marks = settings.settled_marks,
-        is_default = CASE WHEN settings.is_default
+        is_default = CASE WHEN settings.is_default AND l.shard_id IS NULL
             AND NOT EXISTS (SELECT FROM _callhardening.logs AS d WHERE d.is_default) THEN true ELSE l.is_default END
     WHERE l.log_id = log.log_id;
     FOR consumer IN SELECT * FROM jsonb_array_elements(state -> 'consumers') LOOP
@@ -664,9 +664,10 @@ BEGIN
         _callhardening.lock_call_key(calls)] || CASE WHEN log.sequence IS NOT NULL THEN '{existing}'::text[] END);
     -- The trigger takes a missing identifier for this cluster's.
     INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, payload_column, event_type_column,
-        received_at_column, processed_at_column, carry, sequence, shape, route_column)
+        received_at_column, processed_at_column, carry, sequence, shape, route_column, shard_id)
     VALUES (events, calls, log.provider, log.lanes, log.payload_column, log.event_type_column,
-        log.received_at_column, log.processed_at_column, log.carry, log.sequence, log.shape, log.route_column);
+        log.received_at_column, log.processed_at_column, log.carry, log.sequence, log.shape, log.route_column,
+        (SELECT s.shard_id FROM _callhardening.local_shards() AS s WHERE s.relation = events));
     UPDATE _callhardening.attachable_logs AS l SET state = _callhardening.state_of_table(events, present)
     WHERE l.log_id = (SELECT m.log_id FROM _callhardening.my_logs AS m WHERE m.events = attach_call_event_log.events);
     PERFORM _callhardening.finish_attaching(events, present);

@@ -126,8 +126,9 @@ SELECT statement FROM (VALUES
     (31.15, 'SELECT _callhardening.shard_name(events, 1), _callhardening.known_rows(events), (SELECT pg_catalog.count(*) FROM
         _callhardening.shards_of(events)), (SELECT pg_catalog.count(*) FROM _callhardening.elsewhere_health(calls))
         FROM "has space".call_event_logs'),
-    (31.16, 'SELECT _callhardening.mark_shards(), _callhardening.number_shard(calls, events),
-        _callhardening.require_attachable_shards(l) FROM _callhardening.logs AS l WHERE l.is_default'),
+    (31.16, 'SELECT _callhardening.number_shard(calls, events), _callhardening.require_attachable_shards(l),
+        _callhardening.take_consumers(events, ''[]''), _callhardening.forget_moved_shards(''[]''),
+        _callhardening.follow_moved_shards(events, ''[]'') FROM _callhardening.logs AS l WHERE l.is_default'),
     (31.2, 'SELECT log FROM "has space".call_event_waiters WHERE kind OPERATOR(pg_catalog.=) ''client'''),
     (32, 'wait'),
     (33, 'SELECT ' || test.call('stop_call_worker(regclass,name)')),

@@ -31,6 +31,24 @@ $cluster->sql($source, qq{SELECT count(*) FROM process_call_events(1, '$shard')}
 my $claim = $cluster->sql($source, qq{SELECT claim_id FROM claim_call_events(1, '1 hour', log => '$shard')});
 $cluster->sql(0, q{SELECT ingest_call_event('{"call_id": 4, "state": "ringing"}')});
 
+# And a consumer that has had all of it
+$cluster->sql($source, qq{SELECT create_call_consumer('$shard', 'billing', from_beginning => true);
+    SELECT configure_call_event_log('$shard', max_attempts => 3, consumer => 'billing')});
+sub claim_for_billing
+{
+	my ($node) = @_;
+	return $cluster->sql($node, qq{SELECT count(*), array_agg(DISTINCT claim_id)
+	    FROM claim_call_events(log => '$shard', consumer => 'billing')});
+}
+
+# A claim takes one of the two lanes.
+for (1, 2)
+{
+	my (undef, $ids) = split /\|/, claim_for_billing($source);
+	$cluster->sql($source, "SELECT complete_call_events('$ids')");
+}
+is(claim_for_billing($source), '0|', 'a consumer has had all events');
+
 my %figures = (
 	call_event_log_status => "SELECT count(*) FROM call_event_log_status WHERE log::text = '$shard'",
 	call_lane_status => "SELECT count(*) FROM call_lane_status WHERE log::text = '$shard'",
@@ -56,8 +74,15 @@ my %used = (
 	call_timeline => "SELECT * FROM call_timeline('1', '$shard')",
 	create_call_consumer => "SELECT create_call_consumer('$shard', 'crm')",
 	start_call_worker => "SELECT start_call_worker('$shard')",
-	call_health => "SELECT * FROM call_health('$calls')");
+	call_health => "SELECT * FROM call_health('$calls')",
+	audit_calls => "SELECT * FROM audit_calls('$calls')",
+	backfill_calls => "CALL backfill_calls('$calls')",
+	configure_call_event_log => "SELECT configure_call_event_log('$shard', max_attempts => 9)",
+	unharden_call_events => "SELECT unharden_call_events('$shard')",
+	seek_call_consumer => "SELECT seek_call_consumer('$shard', 'billing', event_seq => 1)");
 
+like($cluster->messages($source, qq{SELECT ingest_call_event('{"call_id": 9, "state": "ringing"}', '$shard');}),
+	qr/ERROR:  0A000: t\.call_events_\d+ is a shard, and takes no event by its own name/, 'a shard takes no event by its own name');
 cmp_ok($cluster->sql($source, $figures{$_}), '>', 0, "$_ has the shard before") for sort keys %figures;
 is($cluster->sql($source, q{SELECT count(*) FROM call_enforcement WHERE level = 'gap'}), 0, 'there is no gap before');
 unlike($cluster->messages($source, "BEGIN; $used{$_}; ROLLBACK;"), qr/55000/, "$_ takes the shard before") for sort keys %used;
@@ -83,11 +108,27 @@ is($cluster->sql($target, q{SELECT string_agg(gap, ' ') FROM call_enforcement WH
 	'the other node names the shard that it has to attach');
 is($cluster->sql(0, 'SELECT count(*) FROM cluster_call_event_log_status'), 0, 'no node has a figure of it');
 
+# A node that cannot take the consumer yet
+$cluster->sql($target, $_) for 'ALTER SYSTEM SET default_transaction_read_only = on', 'SELECT pg_reload_conf()';
+$cluster->node($target)->poll_query_until('postgres', 'SHOW default_transaction_read_only', 'on');
+like($cluster->messages(0, q{SELECT * FROM attach_call_shards('t.call_events')}), qr/WARNING: .*node \S+ did not answer/,
+	'a node that cannot write is a warning');
+is($cluster->sql($source, q{SELECT count(*) FROM _callhardening.consumers WHERE name = 'billing'}), 1,
+	'and the server of before keeps the consumer');
+$cluster->sql($target, $_) for 'SET default_transaction_read_only = off; ALTER SYSTEM RESET default_transaction_read_only',
+	'SELECT pg_reload_conf()';
+$cluster->node($target)->poll_query_until('postgres', 'SHOW default_transaction_read_only', 'off');
+
 $cluster->sql(0, q{SELECT attach_call_shards('t.call_events')});
 is($cluster->sql(0, q{SELECT count(*) FROM cluster_call_enforcement WHERE level = 'gap'}), 0, 'attach_call_shards closes both gaps');
 is($cluster->sql(0, q{SELECT count(*) FILTER (WHERE node LIKE '%:} . $cluster->node($target)->port . q{'), count(*)
     FROM cluster_call_event_log_status}), '1|1', 'one node has the figures');
 is($cluster->sql($target, "SELECT claimed FROM process_call_events(log => '$shard')"), 4, 'and processes all events');
+is($cluster->sql($target, "SELECT max_attempts FROM _callhardening.consumers WHERE name = 'billing'"), 3,
+	'the consumer has followed the shard, with its limits');
+my @again = map { (split /\|/, claim_for_billing($target))[0] } 1, 2;
+is($again[0] + $again[1], 4, 'and gets all events once more');
+is($cluster->sql($source, 'SELECT count(*) FROM call_event_logs WHERE shard_id IS NOT NULL'), 0, 'the server of before has forgotten both');
 
 # -- notify --------------------------------------------------------------------------------------
 
@@ -103,6 +144,17 @@ like($refused, $hint, 'and the hint has the statement for it');
 is($cluster->sql($target, "SELECT attach_call_event_log('$shard', '$calls', jsonb_set('$state', '{settings,notify}', 'false'))"),
 	'attached', 'the hint works');
 
+# -- a split ---------------------------------------------------------------------------------------
+
+$cluster->sql(0, sprintf('SELECT citus_split_shard_by_split_points(%d, $${0}$$, (SELECT array_agg(nodeid) FROM pg_dist_node,
+    generate_series(1, 2) WHERE nodeport = %d)::int[], $$block_writes$$)', $shard_id, $cluster->node($target)->port));
+like($cluster->messages(0, q{SELECT * FROM attach_call_shards('t.call_events')}),
+	qr/WARNING: .*the consumers of shard $shard_id are gone: billing/, 'consumers that cannot follow are a warning');
+unlike($cluster->messages(0, q{SELECT * FROM attach_call_shards('t.call_events')}), qr/WARNING/, 'once');
+$cluster->sql(0, 'CALL citus_cleanup_orphaned_resources()'); # Citus does so by itself, after some seconds
+is($cluster->sql(0, q{SELECT count(*) FROM cluster_call_enforcement WHERE level = 'gap'}), 0, 'and no gap is left');
+is($cluster->sql(0, q{SELECT count(*), sum(pending_estimate) FROM cluster_call_event_log_status}), '2|4',
+	'the two shards deliver all events once more');
 # -- what a log loses when its schema is distributed -------------------------------------------------
 
 sub distribute
@@ -134,6 +186,15 @@ like($refused, qr/CREATE TEMP TABLE pending AS SELECT body AS body FROM h\.webho
 $cluster->sql(0, q{CREATE TEMP TABLE pending AS SELECT body AS body FROM h.webhooks WHERE processed_at IS NULL;
     SELECT ingest_call_event(body, 'c.call_events') FROM pending});
 is($cluster->sql(0, q{SELECT call_id FROM c.call_events}), 7, 'which helps');
+
+# -- the way out of shards -------------------------------------------------------------------------
+
+like($cluster->messages(0, q{SELECT unharden_call_events('c.call_events');}),
+	qr/HINT:  Citus undistributes no table with an identity column\. Copy what you need .*, and drop it\./, 'a hint names the way out');
+$cluster->sql(0, 'CREATE TABLE kept AS TABLE c.call_events; DROP TABLE c.call_events');
+is($cluster->sql(0, 'SELECT call_id FROM kept'), 7, 'which keeps the events');
+is($cluster->sql($_, q{SELECT count(*) FROM call_event_logs WHERE events::text LIKE 'c.call_events%'}), 0,
+	"and node $_ forgets the log") for (0, 1, 2);
 
 $cluster->stop;
 done_testing();
