@@ -52,8 +52,8 @@ FRAGMENTS = base/prelude words/provider words/direction words/status words/trans
 SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
 
 # A released script never changes. The update to this version is built too, from the release before it.
-RELEASES = $(shell ls releases | sed -n 's/^$(EXTENSION)--\([^-]*\)\.sql$$/\1/p' | sort -V)
-LAST_RELEASE = $(lastword $(filter-out $(EXTVERSION),$(RELEASES)))
+RELEASED_VERSIONS = $(shell ls releases | sed -n 's/^$(EXTENSION)--\([^-]*\)\.sql$$/\1/p' | sort -V)
+LAST_RELEASE = $(lastword $(filter-out $(EXTVERSION),$(RELEASED_VERSIONS)))
 UPDATE = sql/$(EXTENSION)--$(LAST_RELEASE)--$(EXTVERSION).sql
 RELEASED = $(patsubst sql/%,releases/%,$(SCRIPT) $(UPDATE))
 DATA = $(filter-out $(RELEASED),$(wildcard releases/*.sql))
