@@ -905,6 +905,7 @@ DECLARE
     ours text;
 BEGIN
     PERFORM _callhardening.require_event_table(events);
+    PERFORM _callhardening.require_no_shard(events, 'Copy what you need of %L, and drop it.'::text);
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', events);
     SELECT * INTO log FROM _callhardening.logs AS l WHERE l.events = unharden_call_events.events;
     IF log.is_of_changes THEN
@@ -963,6 +964,7 @@ processed_at. Pending, retrying and dead events have none. Takes ACCESS EXCLUSIV
 Open claims are unknown then. Consumers are dropped, with a WARNING for each beside the default
 one. Without processed_at_column, a WARNING tells how many events were not processed.
 Errors:
+- 0A000: Citus has distributed the table, or it is a shard
 - 22004: events is NULL
 - 2BP01: something depends on the columns
 - 42501: the caller is not the owner of both tables

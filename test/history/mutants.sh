@@ -30,7 +30,7 @@ last_words() {
 TEST=claims/history
 history_test() {
     run env "CALLHARDENING_SEED=$1" "CALLHARDENING_HISTORY_SECONDS=$SECONDS_EACH" CALLHARDENING_HISTORY_SYNCHRONOUS=0 \
-        CALLHARDENING_HISTORIES=42 \
+        CALLHARDENING_HISTORIES=42 PG_TEST_TIMEOUT_DEFAULT=60 \
         make -C "$WORK/src" -s "PG_CONFIG=$PG_CONFIG" check-tap "TAP=test/t/$TEST.pl" PROVE_FLAGS=--verbose \
         >"$WORK/history.log" 2>&1
 }

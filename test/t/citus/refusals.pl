@@ -213,6 +213,9 @@ my $is_shard = 'Citus makes all shards alike.';
 	q{SELECT create_call_changes('t.calls_102009')} => refusal(
 		q{table t.calls_102009 is a shard of the distributed table t.calls}, $is_shard,
 		q{Read the events of 't.calls' with a consumer instead: create_call_consumer.}),
+	q{SELECT unharden_call_events('t.call_events_102008')} => refusal(
+		q{table t.call_events_102008 is a shard of the distributed table t.call_events}, $is_shard,
+		q{Copy what you need of 't.call_events', and drop it.}),
 	q{SELECT register_call_event_log('t.call_events_102008', 't.calls_102009')} => refusal(
 		q{table t.call_events_102008 is a shard of the distributed table t.call_events}, $is_shard,
 		q{SELECT * FROM attach_call_shards('t.call_events').}),
