@@ -246,7 +246,7 @@ COMMENT ON FUNCTION _callhardening.moved_shards() IS
 'the shards that this server has registered, and Citus has moved away or dropped, with their further consumers. The '
 'old table may still be here';
 
-CREATE FUNCTION _callhardening.take_consumers(events regclass, moved jsonb) RETURNS jsonb
+CREATE FUNCTION _callhardening.take_consumers(moved jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET citus.override_table_visibility = off
@@ -272,7 +272,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.take_consumers(regclass, jsonb) IS
+COMMENT ON FUNCTION _callhardening.take_consumers(jsonb) IS
 'a part of attach_call_shards, on each node: gives the shards that have come here the consumers that they had on '
 'another server, from the beginning. Returns the numbers of these shards';
 
@@ -328,7 +328,7 @@ COMMENT ON FUNCTION _callhardening.forget_moved_shards(jsonb) IS
 'a part of attach_call_shards, on each node: forgets the shards that are on another server now. Those with consumers '
 'must be among the shards that take_consumers returned there, or be dropped';
 
-CREATE FUNCTION _callhardening.follow_moved_shards(log regclass, moved jsonb) RETURNS void
+CREATE FUNCTION _callhardening.follow_moved_shards(moved jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -347,7 +347,7 @@ BEGIN
             'create_call_consumer(shard, name, from_beginning => true) on its node.');
     END LOOP;
     FOR answer IN SELECT * FROM _callhardening.ask_nodes(
-        format('SELECT _callhardening.take_consumers(%L::regclass, %L)', log, moved))
+        format('SELECT _callhardening.take_consumers(%L)', moved))
     LOOP
         IF answer.error IS NOT NULL THEN
             PERFORM _callhardening.warn_of_silence(answer.node, answer.error);
@@ -359,7 +359,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.follow_moved_shards(regclass, jsonb) IS
+COMMENT ON FUNCTION _callhardening.follow_moved_shards(jsonb) IS
 'a part of attach_call_shards: the consumers of moved shards follow them, and the servers of before forget the shards';
 
 CREATE FUNCTION _callhardening.require_attachable_shards(log _callhardening.logs) RETURNS void
@@ -434,7 +434,7 @@ BEGIN
         moved := moved || jsonb_path_query_array(answer.answer::jsonb, '$[*] ? (@.result == "moved away")');
     END LOOP;
     IF moved <> '[]' THEN
-        PERFORM _callhardening.follow_moved_shards(log, moved);
+        PERFORM _callhardening.follow_moved_shards(moved);
     END IF;
 END
 $$;

@@ -127,8 +127,8 @@ SELECT statement FROM (VALUES
         _callhardening.shards_of(events)), (SELECT pg_catalog.count(*) FROM _callhardening.elsewhere_health(calls))
         FROM "has space".call_event_logs'),
     (31.16, 'SELECT _callhardening.number_shard(calls, events), _callhardening.require_attachable_shards(l),
-        _callhardening.take_consumers(events, ''[]''), _callhardening.forget_moved_shards(''[]''),
-        _callhardening.follow_moved_shards(events, ''[]'') FROM _callhardening.logs AS l WHERE l.is_default'),
+        _callhardening.take_consumers(''[]''), _callhardening.forget_moved_shards(''[]''),
+        _callhardening.follow_moved_shards(''[]'') FROM _callhardening.logs AS l WHERE l.is_default'),
     (31.2, 'SELECT log FROM "has space".call_event_waiters WHERE kind OPERATOR(pg_catalog.=) ''client'''),
     (32, 'wait'),
     (33, 'SELECT ' || test.call('stop_call_worker(regclass,name)')),
