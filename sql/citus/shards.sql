@@ -236,6 +236,7 @@ COMMENT ON FUNCTION _callhardening.pass_settings(regclass, _callhardening.logs) 
 CREATE FUNCTION _callhardening.moved_shards() RETURNS TABLE (shard_id bigint, consumers jsonb)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 SELECT l.shard_id, (SELECT coalesce(jsonb_agg(to_jsonb(c)), '[]') FROM _callhardening.operated_consumers AS c
     WHERE c.log_id = l.log_id)
@@ -317,6 +318,7 @@ COMMENT ON FUNCTION _callhardening.attach_node_shards(regclass, regclass, jsonb)
 CREATE FUNCTION _callhardening.forget_moved_shards(taken jsonb) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 UPDATE _callhardening.forgotten_logs AS f SET is_forgotten = true
 FROM _callhardening.my_logs AS l JOIN _callhardening.moved_shards() AS m ON m.shard_id = l.shard_id

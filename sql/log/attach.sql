@@ -173,25 +173,28 @@ $$;
 COMMENT ON FUNCTION _callhardening.state_of_table(regclass, jsonb) IS
 'a part of attach_call_event_log: a valid state without the events that are not in the table, with a NOTICE';
 
--- Rows of before the detach can have new marks only if a trigger was there while they were copied.
-CREATE FUNCTION _callhardening.warn_of_lost_stamps(events regclass, unregistered text, arguments text[]) RETURNS void
+-- Rows of before the detach can have new marks only if a trigger was there while they were copied. In a shard the
+-- numbers do not tell: each node of Citus has numbers of its own.
+CREATE FUNCTION _callhardening.warn_of_lost_stamps(log _callhardening.logs, unregistered text, arguments text[])
+    RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    lost bigint := (SELECT r.lost FROM _callhardening.query_as_owner(events,
+    lost bigint := (SELECT r.lost FROM _callhardening.query_as_owner(log.events,
         format('SELECT count(*) FROM (%s) AS u WHERE u.event_seq <= CAST($1[3] AS bigint)', unregistered), arguments)
         AS r (lost bigint));
 BEGIN
-    IF lost > 0 THEN
-        PERFORM _callhardening.report('WARNING', format('%s events of table %s have lost their stamps', lost, events),
+    IF lost > 0 AND log.shard_id IS NULL THEN
+        PERFORM _callhardening.report('WARNING',
+            format('%s events of table %s have lost their stamps', lost, log.events),
             detail => 'They were copied through the trigger stamp_call_event, and are processed once more.',
             hint => 'Roll back, and copy them into a table without triggers. attach_call_event_log creates these.');
     END IF;
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.warn_of_lost_stamps(regclass, text, text[]) IS
+COMMENT ON FUNCTION _callhardening.warn_of_lost_stamps(_callhardening.logs, text, text[]) IS
 'a part of attach_call_event_log: a WARNING if events of before the detach count as new';
 
 -- $1: the lanes, the marks of the state, the last number of the state, the key type
@@ -204,8 +207,8 @@ SELECT format('SELECT x.event_seq
     CROSS JOIN LATERAL (SELECT e.event_seq, e.event_xid FROM %s AS e
         WHERE e.event_lane = n.lane AND e.event_xid >= CASE n.lane WHEN _callhardening.no_lane(''not_stamped'')
             THEN xid8 ''0'' ELSE _callhardening.first_restore_mark() END) AS x
-    LEFT JOIN jsonb_to_recordset(CAST($1[2] AS jsonb)) AS k (mark xid8, last_seq bigint) ON k.mark = x.event_xid
-    WHERE x.event_seq > coalesce(k.last_seq, 0)', log.events)
+    WHERE x.event_xid <> ALL (ARRAY(SELECT CAST(k AS xid8) FROM jsonb_array_elements_text(CAST($1[2] AS jsonb)) AS k))',
+    log.events)
 $$;
 
 COMMENT ON FUNCTION _callhardening.unregistered_events(_callhardening.logs) IS
@@ -284,7 +287,7 @@ DECLARE
     arguments text[] := ARRAY[lanes::text, (state -> 'marks')::text, state ->> 'last_seq',
         _callhardening.call_key_type(log.calls)];
 BEGIN
-    PERFORM _callhardening.warn_of_lost_stamps(log.events, unregistered, arguments);
+    PERFORM _callhardening.warn_of_lost_stamps(log, unregistered, arguments);
     PERFORM _callhardening.write_as_owner(log.events, format('UPDATE %s AS e SET event_xid = pg_current_xact_id(),
         (call_id, event_lane%s) = (SELECT s.call_id, s.event_lane%s
             FROM _callhardening.log_event_stamp(%s::oid::regclass, $1[4], e.%I, %s) AS s)

@@ -239,6 +239,7 @@ COMMENT ON FUNCTION _callhardening.require_event_column(regclass, text, name, re
 CREATE FUNCTION _callhardening.way_out_of_shards(relation regclass) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 SELECT CASE
     WHEN EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attidentity <> '')

@@ -19,25 +19,24 @@ CREATE FUNCTION _callhardening.known_marks(log _callhardening.logs) RETURNS json
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    step text := format('SELECT e.event_xid, e.event_seq FROM %s AS e WHERE e.event_lane = m.lane
-        AND e.event_xid >= _callhardening.first_restore_mark() %%s
-        ORDER BY e.event_xid DESC, e.event_seq DESC LIMIT 1', log.events);
+    step text := format('SELECT e.event_xid FROM %s AS e WHERE e.event_lane = m.lane
+        AND e.event_xid >= _callhardening.first_restore_mark() %%s ORDER BY e.event_xid DESC LIMIT 1', log.events);
 BEGIN
     RETURN (
-        SELECT coalesce(jsonb_agg(jsonb_build_object('mark', k.mark, 'last_seq', k.last_seq)), '[]')
+        SELECT coalesce(jsonb_agg(k.mark), '[]')
         FROM _callhardening.query_as_owner(log.events, format('
-            WITH RECURSIVE m (lane, xid, seq) AS (
+            WITH RECURSIVE m (lane, xid) AS (
                 SELECT m.lane, x.* FROM generate_series(0, %s) AS m (lane) CROSS JOIN LATERAL (%s) AS x
                 UNION ALL
                 SELECT m.lane, x.* FROM m CROSS JOIN LATERAL (%s) AS x)
-            SELECT xid::text, max(seq) FROM m GROUP BY xid',
+            SELECT DISTINCT xid::text FROM m',
             log.lanes - 1, format(step, ''), format(step, 'AND e.event_xid < m.xid')), NULL::text[])
-            AS k (mark text, last_seq bigint));
+            AS k (mark text));
 END
 $$;
 
 COMMENT ON FUNCTION _callhardening.known_marks(_callhardening.logs) IS
-'a part of detach_call_event_log: the marks of earlier restores in a log, and the last event with each of them';
+'a part of detach_call_event_log: the marks of earlier restores in a log';
 
 CREATE FUNCTION _callhardening.last_event(events regclass) RETURNS bigint
     LANGUAGE sql
@@ -152,15 +151,13 @@ WITH rules (part, member, form, is_optional, low, high) AS (VALUES
     ('state', 'shape', 'object', true, 0, 0),
     ('state', 'signature', 'object', true, 0, 0),
     ('state', 'consumers', 'array', false, 1, 1000),
-    ('state', 'marks', 'array', false, 0, 100000),
+    ('state', 'marks', 'ids', false, 4611686018427387905, 9223372036854775807),
     ('state', 'last_seq', 'integer', false, 0, 9223372036854775807),
     ('state', 'events', 'array', false, 0, 1000),
     ('state', 'unstamped', 'integer', false, 0, 9223372036854775807),
     ('event', 'event_seq', 'integer', false, -9223372036854775807, 9223372036854775807),
     ('event', 'lane', 'integer', false, -100, 2147483647),
     ('event', 'xid', 'id', false, 0, 9223372036854775807),
-    ('mark', 'mark', 'id', false, 4611686018427387905, 9223372036854775807),
-    ('mark', 'last_seq', 'integer', false, 0, 9223372036854775807),
     ('settings', 'provider', 'text', false, 1, 1000),
     ('settings', 'lanes', 'integer', false, 1, 1024),
     ('settings', 'first_lane', 'integer', false, 0, 65536),
@@ -258,7 +255,6 @@ CREATE FUNCTION _callhardening.state_parts(state jsonb) RETURNS TABLE (part text
     AS $$
 SELECT 'state', state
 UNION ALL SELECT 'settings', state -> 'settings'
-UNION ALL SELECT 'mark', jsonb_path_query(state, '$.marks[*]')
 UNION ALL SELECT 'event', jsonb_path_query(state, '$.events[*]')
 UNION ALL SELECT 'consumer', jsonb_path_query(state, '$.consumers[*]')
 UNION ALL SELECT 'lane', jsonb_path_query(state, '$.consumers[*].lanes[*]')

@@ -260,12 +260,12 @@ void read_log(TupleTableSlot *slot, EventLog *log)
 
 [[noreturn]] void raise_no_log(Oid wanted)
 {
-    Oid sequence;
+    DetachedLog detached;
     if (!OidIsValid(wanted))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("there is no event log"),
                         errhint("Create one with create_call_tables.")));
     const char *name = relation_name(wanted);
-    if (name != nullptr && find_detached_log(wanted, &sequence))
+    if (name != nullptr && find_detached_log(wanted, &detached))
         raise_detached_log(name);
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -422,12 +422,14 @@ bool has_detached_logs()
     return OidIsValid(get_relname_relid(detached_logs_layout.name, own_schema()));
 }
 
-bool find_detached_log(Oid events, Oid *sequence)
+bool find_detached_log(Oid events, DetachedLog *detached)
 {
     bool is_attached = true;
     look_at_detached_logs({oid_key(1, events)}, [&](TupleTableSlot *slot) {
+        bool is_null;
         row_value(slot, detached_state, &is_attached);
-        *sequence = row_oid(slot, detached_sequence);
+        detached->sequence = row_oid(slot, detached_sequence);
+        detached->state_id = *DatumGetUUIDP(row_value(slot, detached_id, &is_null));
         return true;
     });
     return !is_attached;

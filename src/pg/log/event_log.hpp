@@ -12,6 +12,7 @@ extern "C" {
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "utils/snapshot.h"
+#include "utils/uuid.h"
 }
 
 namespace callhardening
@@ -108,9 +109,13 @@ void require_log_here(const EventLog &log);
 // The log of this table; false if the table is no log.
 bool find_event_log_of(Oid events, EventLog *log);
 
-// Was this table a log until detach_call_event_log, and is it none since? `sequence` becomes the one of a
-// table older than the log; InvalidOid: none.
-bool find_detached_log(Oid events, Oid *sequence);
+struct DetachedLog {
+    Oid sequence; // of a table older than the log; InvalidOid: none
+    pg_uuid_t state_id;
+};
+
+// Was this table a log until detach_call_event_log, and is it none since?
+bool find_detached_log(Oid events, DetachedLog *detached);
 // False before the update from a version without that table.
 bool has_detached_logs();
 

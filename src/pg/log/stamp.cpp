@@ -79,6 +79,7 @@ struct Stamper {
     EventLog log;          // log_id 0: the table is not registered
     uint64 restore_mark;   // for an unregistered table, instead of a transaction id
     bool is_detached;      // an unregistered table that was a log
+    DetachedLog detached;  // then
     Oid sequence;          // numbers the events of a table older than the log
     bool *moved;           // by lane: its position is ahead of this cluster
     bool *looked_at;
@@ -113,8 +114,10 @@ void look_up_log(FunctionCallInfo fcinfo, Oid events, Stamper *stamper)
     GetTopFullTransactionId();
     if (find_event_log_of(events, &stamper->log))
         stamper->sequence = stamper->log.sequence;
-    else
-        stamper->is_detached = find_detached_log(events, &stamper->sequence);
+    else if (find_detached_log(events, &stamper->detached)) {
+        stamper->is_detached = true;
+        stamper->sequence = stamper->detached.sequence;
+    }
     stamper->moved = static_cast<bool *>(palloc0(sizeof(bool) * stamper->lanes));
     stamper->looked_at = static_cast<bool *>(palloc0(sizeof(bool) * stamper->lanes));
     MemoryContextSwitchTo(caller);
@@ -144,15 +147,17 @@ int number_of_lane(const Stamper *stamper, int lane)
     return log.first_lane + lane + (log.is_restored || has_moved(stamper, lane) ? log.lanes : 0);
 }
 
-// The mark depends on server, start time, database and table. So each restore in another place has another
-// mark.
-uint64 restore_mark_of(Oid events)
+// The mark depends on server, start time, database, table and detachment. So each restore in another place
+// has another mark, and each time without a log too: the positions of a state would settle the events of an
+// old mark.
+uint64 restore_mark_of(Oid events, const DetachedLog &detached)
 {
     const struct {
         uint64 system;
         int64 start;
         Oid database, events;
-    } restored = {GetSystemIdentifier(), PgStartTime, MyDatabaseId, events};
+        pg_uuid_t state_id;
+    } restored = {GetSystemIdentifier(), PgStartTime, MyDatabaseId, events, detached.state_id};
     const auto *bytes = reinterpret_cast<const unsigned char *>(&restored);
     return RestoreMark(DatumGetUInt64(hash_any_extended(bytes, sizeof(restored), 0)));
 }
@@ -221,7 +226,7 @@ Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
     stamper->is_of_changes = changes_provider == arguments[provider_argument];
     if (!stamper->is_of_changes)
         find_shape(stamper, arguments[provider_argument], session);
-    stamper->restore_mark = restore_mark_of(RelationGetRelid(log));
+    stamper->restore_mark = restore_mark_of(RelationGetRelid(log), stamper->detached);
     stamper->processed_at = find_processed_at(stamper, log);
     stamper->route = stamper->log.route_column == nullptr ? 0 : find_column(log, stamper->log.route_column);
     find_given_type(log, stamper, session);

@@ -74,7 +74,7 @@ SELECT error_with('{settings,settled_marks}', '["99999999999999999999"]');
 SELECT error_with('{shape}', '{"version": 1}');
 SELECT error_with('{shape}', '7');
 SELECT error_with('{signature}', '{"algorithm": "none"}');
-SELECT error_with('{marks}', '[{"mark": "1", "last_seq": 1}]');
+SELECT error_with('{marks}', '["1"]');
 SELECT error_with('{marks}', '[7]');
 SELECT error_with('{last_seq}', '-1');
 -- consumers

@@ -125,6 +125,27 @@ is($cluster->sql(0, "SELECT result FROM attach_call_shards('t.call_events') WHER
 	'attach_call_shards does the last step of a move');
 process_all();
 is($claimed + $completed, $cluster->sql(0, 'SELECT count(*) FROM t.call_events'), 'exactly once, after all of it');
+
+# Each node numbers events on its own. An event with a low number that comes while the shard is on its way is a new one.
+$cluster->sql(0, q{CREATE SCHEMA n; SELECT create_distributed_call_tables('n', 1, 2)});
+$cluster->sql(0, q{SELECT attach_call_shards('n.call_events')});
+my ($other, $events) = $cluster->shard_of('n.call_events');
+my ($node) = grep { $_ != $other } @workers;
+my ($number) = $events =~ /_(\d+)$/;
+$cluster->sql(0, sprintf('SELECT citus_move_shard_placement(%d, %s, %s, $$block_writes$$)', $number, $cluster->host_and_port($other),
+	$cluster->host_and_port($node)));
+$cluster->sql(3, q{SELECT count(ingest_call_event(format('{"call_id": %s, "state": "ringing"}', n), 'n.call_events'))
+    FROM generate_series(1, 10) AS n});
+$cluster->sql(0, q{SELECT attach_call_shards('n.call_events')});
+$cluster->sql($node, "SELECT claimed FROM process_call_events(log => '$events')") for 1, 2;
+$cluster->sql(0, sprintf("SELECT _callhardening.begin_shard_move('n.call_events', %d, %s)", $number, $cluster->host_and_port($other)));
+$cluster->sql(0, q{SELECT count(ingest_call_event(format('{"call_id": %s, "state": "ringing"}', n), 'n.call_events'))
+    FROM generate_series(11, 16) AS n});
+unlike($cluster->messages(0, sprintf("CALL move_call_shard('n.call_events', %d, %s)", $number, $cluster->host_and_port($node))),
+	qr/WARNING/, 'numbers of another node are no lost stamps');
+$cluster->sql($node, "SELECT claimed FROM process_call_events(log => '$events')") for 1, 2;
+is($cluster->sql(0, 'SELECT count(*) FROM n.calls'), 16, 'an event that came while its shard was on its way is processed');
+
 like($cluster->messages(0, "CALL move_call_shard('t.call_events', 1, 'x', 1)"), qr/22023: t\.call_events has no shard 1/, 'no such shard');
 like($cluster->messages(0, "CALL move_call_shard('t.call_events', $shard, 'x', 1)"), qr/22023: there is no active node x:1/,
 	'no such node');
