@@ -353,6 +353,7 @@ CREATE FUNCTION _callhardening.take_backfill(calls regclass) RETURNS _callharden
 DECLARE
     backfill _callhardening.backfills;
 BEGIN
+    PERFORM _callhardening.hold_placed(calls);
     LOOP
         -- Sessions at work on one table take turns.
         SELECT * INTO backfill FROM _callhardening.my_backfills AS b WHERE b.calls = take_backfill.calls

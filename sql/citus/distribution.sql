@@ -80,13 +80,17 @@ COMMENT ON FUNCTION _callhardening.shards_of(regclass) IS
 CREATE FUNCTION _callhardening.local_shards() RETURNS TABLE (relation regclass, shell regclass, shard_id bigint)
     LANGUAGE plpgsql STABLE ROWS 32
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 BEGIN
     IF _callhardening.has_citus() THEN
-        RETURN QUERY EXECUTE 'SELECT to_regclass(_callhardening.shard_name(s.logicalrelid, s.shardid)), s.logicalrelid,
-                s.shardid
+        -- Not by to_regclass: it raises 42501 in a schema of others.
+        RETURN QUERY EXECUTE 'SELECT c.oid::regclass, s.logicalrelid, s.shardid
             FROM pg_catalog.pg_dist_shard AS s JOIN pg_catalog.pg_dist_placement AS p ON p.shardid = s.shardid
-            JOIN pg_catalog.pg_dist_local_group AS g ON g.groupid = p.groupid';
+            JOIN pg_catalog.pg_dist_local_group AS g ON g.groupid = p.groupid
+            JOIN pg_catalog.pg_class AS t ON t.oid = s.logicalrelid
+            LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = t.relnamespace
+                AND c.relname = (pg_catalog.parse_ident(_callhardening.shard_name(t.oid, s.shardid)))[2]';
     END IF;
 END
 $$;
@@ -95,14 +99,25 @@ COMMENT ON FUNCTION _callhardening.local_shards() IS
 'the shards on this node: each with the distributed table it belongs to (shell). relation: NULL: it is missing here';
 
 CREATE FUNCTION _callhardening.shell_of(relation regclass) RETURNS regclass
-    LANGUAGE sql STABLE STRICT
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-SELECT s.shell FROM _callhardening.local_shards() AS s WHERE s.relation = shell_of.relation
-$$;
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_shell_of';
 
 COMMENT ON FUNCTION _callhardening.shell_of(regclass) IS
-'the distributed table of a shard on this node; NULL: the table is no shard';
+'the distributed table of a shard, also of one that Citus has moved away; NULL: the table is no shard';
+
+CREATE FUNCTION _callhardening.shard_of(relation regclass) RETURNS bigint
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_shard_of';
+
+COMMENT ON FUNCTION _callhardening.shard_of(regclass) IS 'the number of a shard; NULL: the table is no shard';
+
+CREATE FUNCTION _callhardening.hold_placed(relation regclass) RETURNS void
+    LANGUAGE c STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_hold_placed';
+
+COMMENT ON FUNCTION _callhardening.hold_placed(regclass) IS
+'keeps Citus from moving a shard until the end of the transaction; another table stays as it is. Errors: 42501 a shard '
+'of another owner, 55000 it is on another server';
 
 CREATE FUNCTION _callhardening.is_moved_away(relation regclass) RETURNS boolean
     LANGUAGE c STABLE STRICT

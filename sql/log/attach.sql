@@ -558,7 +558,7 @@ $$;
 COMMENT ON FUNCTION _callhardening.renew_event_triggers(regclass, text[]) IS
 'a part of attach_call_event_log: makes the triggers of a log anew if they are not like this';
 
-CREATE FUNCTION _callhardening.is_attached(events regclass, state jsonb) RETURNS boolean
+CREATE FUNCTION _callhardening.is_attached(events regclass, calls regclass, state jsonb) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET citus.override_table_visibility = off
@@ -566,6 +566,10 @@ CREATE FUNCTION _callhardening.is_attached(events regclass, state jsonb) RETURNS
 BEGIN
     IF NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = is_attached.events) THEN
         RETURN false;
+    ELSIF NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = is_attached.events
+        AND l.calls = is_attached.calls) THEN
+        PERFORM _callhardening.raise_error('55000', format('table %s is an event log of another calls table', events),
+            hint => 'The table call_event_logs names it.');
     END IF;
     IF state IS NOT NULL AND NOT EXISTS (SELECT FROM _callhardening.my_detached_logs AS d
         WHERE d.events = is_attached.events AND d.state_id::text = is_attached.state ->> 'id') THEN
@@ -577,7 +581,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.is_attached(regclass, jsonb) IS
+COMMENT ON FUNCTION _callhardening.is_attached(regclass, regclass, jsonb) IS
 'a part of attach_call_event_log: whether there is nothing left to do. Error: 55000 it is a log without this state';
 
 CREATE FUNCTION _callhardening.require_newest_state(events regclass, calls regclass, state jsonb) RETURNS void
@@ -647,10 +651,11 @@ BEGIN
     IF state IS NOT NULL THEN -- a long state is read before the lock
         PERFORM _callhardening.require_valid_state(state);
     END IF;
+    PERFORM _callhardening.hold_placed(events);
     PERFORM _callhardening.number_shard(calls, _callhardening.shell_of(calls));
     -- Waits for the writers: afterwards each event of the time without a log is here.
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', events);
-    IF _callhardening.is_attached(events, state) THEN
+    IF _callhardening.is_attached(events, calls, state) THEN
         RETURN 'was attached';
     END IF;
     PERFORM _callhardening.require_newest_state(events, calls, state);
@@ -670,7 +675,7 @@ BEGIN
         received_at_column, processed_at_column, carry, sequence, shape, route_column, shard_id)
     VALUES (events, calls, log.provider, log.lanes, log.payload_column, log.event_type_column,
         log.received_at_column, log.processed_at_column, log.carry, log.sequence, log.shape, log.route_column,
-        (SELECT s.shard_id FROM _callhardening.local_shards() AS s WHERE s.relation = events));
+        _callhardening.shard_of(events));
     UPDATE _callhardening.attachable_logs AS l SET state = _callhardening.state_of_table(events, present)
     WHERE l.log_id = (SELECT m.log_id FROM _callhardening.my_logs AS m WHERE m.events = attach_call_event_log.events);
     PERFORM _callhardening.finish_attaching(events, present);

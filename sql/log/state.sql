@@ -20,7 +20,8 @@ CREATE FUNCTION _callhardening.known_marks(log _callhardening.logs) RETURNS json
     AS $$
 DECLARE
     step text := format('SELECT e.event_xid FROM %s AS e WHERE e.event_lane = m.lane
-        AND e.event_xid >= _callhardening.first_restore_mark() %%s ORDER BY e.event_xid DESC LIMIT 1', log.events);
+        AND e.event_xid >= _callhardening.first_restore_mark() %%s ORDER BY e.event_xid DESC LIMIT 1',
+        replace(log.events::text, '%', '%%')); -- it is a format once more
 BEGIN
     RETURN (
         SELECT coalesce(jsonb_agg(k.mark), '[]')

@@ -1,11 +1,14 @@
 #include "pg/citus/shard_table.hpp"
 #include "pg/base/relation.hpp"
+#include "pg/base/versions.hpp"
 #include "pg/citus/catalog.hpp"
 #include "pg/citus/shard.hpp"
 
 #include <string_view>
 
 extern "C" {
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -125,10 +128,15 @@ Oid table_of_shard(Oid relation)
 
 } // namespace
 
-bool is_moved_away(Oid relation)
+int64 shard_of(Oid relation)
 {
     const char *name = OidIsValid(table_of_shard(relation)) ? get_rel_name(relation) : nullptr;
-    return name != nullptr && !is_shard_here(static_cast<int64>(shard_number(name)));
+    return name == nullptr ? 0 : static_cast<int64>(shard_number(name));
+}
+
+bool is_moved_away(Oid relation)
+{
+    return !is_shard_here(shard_of(relation));
 }
 
 void know_shards_by_their_table()
@@ -143,4 +151,31 @@ using namespace callhardening;
 CALLHARDENING_FUNCTION(is_moved_away)
 {
     PG_RETURN_BOOL(is_moved_away(PG_GETARG_OID(0)));
+}
+
+CALLHARDENING_FUNCTION(shell_of)
+{
+    const Oid table = table_of_shard(PG_GETARG_OID(0));
+    if (!OidIsValid(table))
+        PG_RETURN_NULL();
+    PG_RETURN_OID(table);
+}
+
+CALLHARDENING_FUNCTION(shard_of)
+{
+    const int64 shard = shard_of(PG_GETARG_OID(0));
+    if (shard == 0)
+        PG_RETURN_NULL();
+    PG_RETURN_INT64(shard);
+}
+
+// A lock of Citus holds up its moves. So only an owner gets it.
+CALLHARDENING_FUNCTION(hold_placed)
+{
+    const Oid relation = PG_GETARG_OID(0);
+    const int64 shard = shard_of(relation);
+    if (shard != 0 && !owns_relation(relation, GetUserId()))
+        aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relation));
+    require_shard(shard, relation_name(relation));
+    PG_RETURN_VOID();
 }

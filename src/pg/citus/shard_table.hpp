@@ -6,6 +6,9 @@
 namespace callhardening
 {
 
+// The number of a shard; 0: the table is none.
+int64 shard_of(Oid relation);
+
 // Is the table a shard that Citus has on another server now?
 bool is_moved_away(Oid relation);
 

@@ -86,7 +86,7 @@ my ($shard_id, $from) = split /\|/, $cluster->sql(0, q{SELECT shardid, nodeport 
     WHERE table_name = 't.call_events'::regclass AND nodeport <> (SELECT max(nodeport) FROM pg_dist_node) ORDER BY 1 LIMIT 1});
 my ($source) = grep { $cluster->node($_)->port == $from } @workers;
 my ($target) = grep { $_ != $source } @workers;
-my $shard = $cluster->sql($source, "SELECT events FROM call_event_logs WHERE shard_id = $shard_id");
+my ($shard, $calls) = split /\|/, $cluster->sql($source, "SELECT events, calls FROM call_event_logs WHERE shard_id = $shard_id");
 ingest(0, 1, 60, 'hangup');
 my $move = sprintf('SELECT citus_move_shard_placement(%d, %s, %s, shard_transfer_mode => $$block_writes$$)', $shard_id,
 	$cluster->host_and_port($source), $cluster->host_and_port($target));
@@ -107,19 +107,21 @@ $mover->query_safe("BEGIN; $move");
 my %late = (
 	process => "SELECT process_call_events(5, '$shard');",
 	claim => "SELECT count(*) FROM claim_call_events(log => '$shard');",
-	purge => "SELECT purge_call_events('0', '$shard');");
+	purge => "SELECT purge_call_events('0', '$shard');",
+	backfill => "CALL backfill_calls('$calls');");
 my (%sessions, %answers);
 for my $verb (sort keys %late)
 {
 	$sessions{$verb} = $cluster->node($source)->background_psql('postgres', on_error_stop => 0);
 	$answers{$verb} = $sessions{$verb}->query_until(qr/begins/, "\\echo begins\n$late{$verb}\n\\echo ends\n");
 }
-ok($cluster->node($source)->poll_query_until('postgres', q{SELECT count(*) = 3 FROM pg_stat_activity
-    WHERE wait_event_type = 'Lock' AND query ~ '(process_call|claim_call|purge_call)_events'}), 'they wait for a move');
+ok($cluster->node($source)->poll_query_until('postgres', q{SELECT count(*) = 4 FROM pg_stat_activity
+    WHERE wait_event_type = 'Lock' AND query ~ '(process_call|claim_call|purge_call)_events|backfill_calls'}), 'they wait for a move');
 $mover->query_safe('COMMIT');
 $mover->quit;
 $answers{$_} =~ /ends/ or $answers{$_} .= $sessions{$_}->query_until(qr/ends/, '') for sort keys %sessions;
-like($sessions{$_}->{stderr}, qr/shard t\.call_events_\d+ is on another server/, "$_: the shard has left meanwhile") for qw(process purge);
+like($sessions{$_}->{stderr}, qr/shard t\.call\w+_\d+ is on another server/, "$_: the shard has left meanwhile")
+  for qw(process purge backfill);
 like($answers{claim}, qr/^0$/m, 'claim: the shard has left meanwhile');
 $_->quit for values %sessions;
 
@@ -130,7 +132,8 @@ like($cluster->messages($source, "SELECT count(*) FROM claim_call_events(log => 
 is($cluster->sql($source, "SELECT outcome FROM complete_call_events(ARRAY[$claim])"), 'unknown', 'nor does it complete a claim of before');
 like($cluster->messages($source, "SELECT purge_call_events('0', '$shard')"), qr/55000: shard t\.call_events_\d+ is on another server/,
 	'nor does it purge them');
-is($cluster->sql(0, "SELECT count(*) FROM cluster_call_event_log_status WHERE shard_id = $shard_id"), 0, 'nor does it count them');
+is($cluster->sql(0, "SELECT count(pending_estimate) FROM cluster_call_event_log_status WHERE shard_id = $shard_id"), 0,
+	'nor does it count them');
 $cluster->sql($source, 'CALL process_node_call_events()');
 is($cluster->sql(0, "SELECT string_agg(result, ' ' ORDER BY result) FROM attach_call_shards('t.call_events') WHERE shard_id = $shard_id"),
 	'attached moved away', 'attach_call_shards registers it where it is');
