@@ -4,17 +4,19 @@
 -- Citus moves the rows of a shard. The state of its log is detached before, noted in a table that all servers have, and
 -- attached after it. Events are taken all the time. Each step can be repeated.
 
-CREATE FUNCTION _callhardening.moving_table(log regclass) RETURNS text
+CREATE FUNCTION _callhardening.moving_table(log regclass) RETURNS regclass
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     SET citus.override_table_visibility = off
     AS $$
-SELECT format('%I.call_moving', n.nspname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.oid = log
+SELECT c.oid::regclass FROM pg_class AS l JOIN pg_class AS c ON c.relnamespace = l.relnamespace
+WHERE l.oid = log AND c.relname = 'call_moving' AND c.relkind = 'r' AND c.relowner = l.relowner
+    AND _callhardening.distribution(c.oid) = 'reference'
 $$;
 
 COMMENT ON FUNCTION _callhardening.moving_table(regclass) IS
-'the table of a distributed log with the states of shards that are on their way';
+'the table of a distributed log with the states of shards that are on their way; NULL: it has none. Read and written '
+'as its owner, since he may have altered it';
 
 CREATE FUNCTION _callhardening.create_moving_table(schema name) RETURNS void
     LANGUAGE plpgsql
@@ -41,15 +43,45 @@ CREATE FUNCTION _callhardening.noted_move(log regclass, shard bigint, OUT state 
         OUT to_port int)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
+DECLARE
+    moving regclass := _callhardening.moving_table(log);
 BEGIN
-    EXECUTE format('SELECT m.state, m.to_host, m.to_port FROM %s AS m WHERE m.shard_id = $1',
-        _callhardening.moving_table(log)) INTO state, to_host, to_port USING shard;
+    IF moving IS NOT NULL AND (SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class AS c WHERE c.oid = moving)
+        AND has_function_privilege('_callhardening.query_as_owner(regclass, text, text[])', 'EXECUTE') THEN
+        SELECT m.* INTO state, to_host, to_port FROM _callhardening.query_as_owner(moving,
+            format('SELECT m.state, m.to_host, m.to_port FROM %s AS m WHERE m.shard_id = %s', moving, shard),
+            NULL::text[]) AS m (state jsonb, to_host text, to_port int);
+    END IF;
 END
 $$;
 
 COMMENT ON FUNCTION _callhardening.noted_move(regclass, bigint) IS
-'the state of a shard that is on its way, and where to; NULL: it is not';
+'the state of a shard that is on its way, and where to; NULL: it is not, or the caller has not the rights of the owner';
+
+-- With values, and no arguments: Citus 13.2 crashes where an UPDATE of a reference table has $1[1].
+CREATE FUNCTION _callhardening.write_move(log regclass, VARIADIC words text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    moving regclass := _callhardening.moving_table(log);
+BEGIN
+    IF moving IS NULL THEN
+        PERFORM _callhardening.raise_error('55000', format('event log %s has no table call_moving', log),
+            detail => 'It has the states of shards that are on their way.',
+            hint => 'create_distributed_call_tables makes it beside the log, as a reference table of its owner.');
+    END IF;
+    PERFORM _callhardening.write_as_owner(moving, format(words[1], VARIADIC moving::text || words[2:]), NULL::text[]);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION _callhardening.write_move(regclass, text[]) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'write_move');
+
+COMMENT ON FUNCTION _callhardening.write_move(regclass, text[]) IS
+'a part of move_call_shard: writes to call_moving as its owner. words: a format and its arguments, of which the table '
+'is the first. Error: 55000 there is no such table of the owner of the log';
 
 CREATE FUNCTION _callhardening.is_this_node(host text, port int) RETURNS boolean
     LANGUAGE sql STABLE
@@ -71,18 +103,15 @@ DECLARE
     shard_events regclass := (SELECT s.shard::regclass FROM _callhardening.local_shards(log) AS s
         WHERE s.shard_id = note_move.shard);
 BEGIN
-    IF (_callhardening.noted_move(log, shard)).state IS NOT NULL THEN
-        EXECUTE format('UPDATE %s SET to_host = $2, to_port = $3 WHERE shard_id = $1',
-            _callhardening.moving_table(log)) USING shard, to_host, to_port;
-        RETURN 'was noted';
-    END IF;
-    -- A shard that is not attached has no state.
+    -- An attached shard has been given back by hand: its note is old.
     IF NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = shard_events) THEN
-        RETURN 'not attached';
+        PERFORM _callhardening.write_move(log, 'UPDATE %s SET to_host = %L, to_port = %s WHERE shard_id = %s', to_host,
+            to_port::text, shard::text);
+        RETURN CASE WHEN (_callhardening.noted_move(log, shard)).state IS NULL THEN 'not attached' ELSE 'was noted' END;
     END IF;
-    EXECUTE format('INSERT INTO %s (shard_id, state, to_host, to_port) VALUES ($1, $2, $3, $4)',
-        _callhardening.moving_table(log))
-    USING shard, @extschema@.detach_call_event_log(shard_events), to_host, to_port;
+    PERFORM _callhardening.write_move(log, 'DELETE FROM %s WHERE shard_id = %s', shard::text);
+    PERFORM _callhardening.write_move(log, 'INSERT INTO %s (shard_id, state, to_host, to_port) VALUES (%s, %L, %L, %s)',
+        shard::text, @extschema@.detach_call_event_log(shard_events)::text, to_host, to_port::text);
     RETURN 'noted';
 END
 $$;
@@ -105,7 +134,7 @@ BEGIN
     ELSIF NOT _callhardening.is_this_node(note.to_host, note.to_port) THEN
         RETURN format('on its way to %s:%s', note.to_host, note.to_port);
     END IF;
-    EXECUTE format('DELETE FROM %s WHERE shard_id = $1', _callhardening.moving_table(log)) USING shard;
+    PERFORM _callhardening.write_move(log, 'DELETE FROM %s WHERE shard_id = %s', shard::text);
     RETURN @extschema@.attach_call_event_log(shard_events, shard_calls, note.state);
 END
 $$;
@@ -151,7 +180,39 @@ $$;
 COMMENT ON FUNCTION _callhardening.shard_place(regclass, bigint) IS
 'the server that has a shard of this distributed log. Error: 22023 there is no such shard';
 
-CREATE FUNCTION _callhardening.begin_shard_move(log regclass, shard bigint, to_host text, to_port int) RETURNS boolean
+CREATE FUNCTION _callhardening.require_target(to_host text, to_port int, log regclass) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    target record;
+BEGIN
+    SELECT * INTO target FROM _callhardening.citus_rows('SELECT n.shouldhaveshards, EXISTS (
+            SELECT FROM pg_catalog.pg_dist_shard AS s JOIN pg_catalog.pg_dist_placement AS p ON p.shardid = s.shardid
+            WHERE s.logicalrelid = ($1)[3]::oid AND p.groupid = n.groupid)
+        FROM pg_catalog.pg_dist_node AS n
+        WHERE n.nodename = ($1)[1] AND n.nodeport = ($1)[2]::int AND n.isactive',
+        ARRAY[to_host, to_port::text, _callhardening.moving_table(log)::oid::text])
+        AS n (takes_shards boolean, has_references boolean);
+    IF NOT FOUND THEN
+        PERFORM _callhardening.raise_error('22023', format('there is no active node %s:%s', to_host, to_port),
+            hint => 'SELECT nodename, nodeport FROM pg_dist_node lists the nodes.');
+    ELSIF NOT target.takes_shards THEN
+        PERFORM _callhardening.raise_error('55000', format('node %s:%s takes no shards', to_host, to_port),
+            hint => format('SELECT citus_set_node_property(%L, %s, ''shouldhaveshards'', true).', to_host, to_port));
+    ELSIF NOT target.has_references THEN
+        PERFORM _callhardening.raise_error('55000', format('node %s:%s has not the reference tables yet', to_host,
+            to_port), hint => 'SELECT replicate_reference_tables().');
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_target(text, int, regclass) IS
+'a part of move_call_shard: refuses a node that Citus would refuse after the shard is on its way: 22023 no such node, '
+'55000 it takes no shards, or has no reference tables';
+
+CREATE FUNCTION _callhardening.begin_shard_move(log regclass, shard bigint, to_host text, to_port int, mode text)
+    RETURNS boolean
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -170,11 +231,15 @@ BEGIN
                 'attach_call_event_log on the new node.');
     END IF;
     place := _callhardening.shard_place(log, shard);
-    IF NOT EXISTS (SELECT FROM _callhardening.citus_rows('SELECT n.nodeid FROM pg_catalog.pg_dist_node AS n
-        WHERE n.nodename = ($1)[1] AND n.nodeport = ($1)[2]::int AND n.isactive', ARRAY[to_host, to_port::text])
-        AS n (nodeid int)) THEN
-        PERFORM _callhardening.raise_error('22023', format('there is no active node %s:%s', to_host, to_port),
-            hint => 'SELECT nodename, nodeport FROM pg_dist_node lists the nodes.');
+    PERFORM _callhardening.require_target(to_host, to_port, log);
+    -- Whatever fails later leaves the shard on its way.
+    IF mode IS NULL OR mode NOT IN ('auto', 'force_logical', 'block_writes') THEN
+        PERFORM _callhardening.raise_error('22023',
+            'shard_transfer_mode must be auto, force_logical or block_writes');
+    ELSIF NOT EXISTS (SELECT FROM _callhardening.citus_rows('SELECT g.groupid FROM pg_catalog.pg_dist_local_group AS g
+        WHERE g.groupid = 0', NULL) AS g (groupid int)) THEN
+        PERFORM _callhardening.raise_error('55000', 'move_call_shard was not called on the coordinator',
+            hint => 'SELECT nodename, nodeport FROM pg_dist_node WHERE groupid = 0 names it.');
     END IF;
     -- A note stays in any case: to move a shard to the server where it is gives it back to that server.
     IF (place.host, place.port) <> (to_host, to_port) OR (_callhardening.noted_move(log, shard)).state IS NOT NULL THEN
@@ -185,7 +250,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.begin_shard_move(regclass, bigint, text, int) IS
+COMMENT ON FUNCTION _callhardening.begin_shard_move(regclass, bigint, text, int, text) IS
 'a part of move_call_shard: detaches the shard on its server. True: Citus has to move it. Its errors are those of '
 'move_call_shard';
 
@@ -225,7 +290,7 @@ CREATE PROCEDURE @extschema@.move_call_shard(log regclass, shard_id bigint, to_h
 DECLARE
     moves boolean;
 BEGIN
-    moves := _callhardening.begin_shard_move(log, shard_id, to_host, to_port);
+    moves := _callhardening.begin_shard_move(log, shard_id, to_host, to_port, shard_transfer_mode);
     COMMIT;
     IF moves THEN
         PERFORM _callhardening.move_shard_rows(log, shard_id, to_host, to_port, shard_transfer_mode);
@@ -250,9 +315,10 @@ goes on where it has stopped. With the server where the shard is, it gives the s
 Errors:
 - 0A000: the log of a distributed schema (citus_schema_move)
 - 22004: an argument is NULL
-- 22023: no such shard, or no active node with this name
+- 22023: no such shard, no active node with this name, or no such mode
 - 2D000: inside of a transaction
 - 42501: the caller is not the owner of the tables
 - 42P01: no such table
-- 55000: this database has no Citus
+- 55000: this database has no Citus, this server is not the coordinator, or the node cannot
+  take the shard
 - 58000: a node did not do its part';

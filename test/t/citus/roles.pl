@@ -91,5 +91,31 @@ is(as('monitor', $home, "SELECT pending_estimate, error FROM call_event_log_stat
 	'a monitor watches it');
 is(as('operator', $home, "SELECT purge_call_events('0', '$shard')"), 30, 'an operator purges it');
 
+# -- the owner against others --------------------------------------------------------------------------
+
+# What he puts in the place of call_moving runs with nobody else's rights.
+as('owner', 0, q{DROP TABLE t.call_moving; CREATE FUNCTION t.rise() RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+    ALTER ROLE owner SUPERUSER;
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;
+END $$;
+CREATE VIEW t.call_moving AS SELECT shardid AS shard_id, t.rise() AS state, ''::text AS to_host, 1 AS to_port FROM pg_dist_shard});
+$cluster->sql(0, q{SELECT * FROM attach_call_shards('t.call_events'); SELECT * FROM call_enforcement});
+like($cluster->messages(0, sprintf(q{CALL move_call_shard('t.call_events', %d, %s);}, $shard_id, $cluster->host_and_port($source))),
+	qr/ERROR: /, 'a move needs the table call_moving');
+is($cluster->sql($_, q{SELECT rolsuper FROM pg_roles WHERE rolname = 'owner'}), 'f', "he has no more rights on node $_") for @nodes;
+
+# Another tenant has no right on his schemas.
+$cluster->sql(0, 'CREATE ROLE tenant LOGIN; CREATE SCHEMA u AUTHORIZATION tenant; CREATE SCHEMA v AUTHORIZATION tenant');
+$cluster->sql($_, q{SELECT grant_call_role('tenant', 'own')}) for @nodes;
+as('tenant', 0, q{SELECT create_call_tables('u')});
+is(as('tenant', 0, q{SELECT count(*) FROM call_event_logs WHERE events = 'u.call_events'::regclass}), 1,
+	'another tenant creates tables on the same node');
+as('tenant', 0, q{SELECT create_distributed_call_tables('v', 2, 2)});
+is(as('tenant', 0, q{SELECT string_agg(DISTINCT result, ' ') FROM attach_call_shards('v.call_events')}), 'attached',
+	'and distributed ones');
+
 $cluster->stop;
 done_testing();

@@ -110,14 +110,34 @@ is($cluster->sql(0, 'SELECT count(*) FROM t.call_moving'), 0, 'no note is left')
 my $from = place();
 my ($to) = grep { $_ != $from } @workers;
 ingest(2000, 2020, 'ringing');
-like($cluster->messages(0, move_statement($to, 'no such mode')), qr/22P02/, 'a move ends between two of its steps');
+like($cluster->messages(0, move_statement($to, 'no such mode') . ';'), qr/22023: shard_transfer_mode must be/,
+	'a wrong mode begins no move');
+like($cluster->messages(1, move_statement($to, 'auto') . ';'), qr/55000: move_call_shard was not called on the coordinator/,
+	'nor does a worker');
+is($cluster->sql(0, 'SELECT count(*) FROM t.call_moving'), 0, 'no shard is on its way');
+
+# The first step of a move, as if the next one had failed
+sub begin_move
+{
+	my ($log, $shard_id, $target) = @_;
+	$cluster->sql(0, sprintf("SELECT _callhardening.begin_shard_move('%s', %d, %s, 'auto')", $log, $shard_id,
+		$cluster->host_and_port($target)));
+	return;
+}
+begin_move('t.call_events', $shard, $to);
+my $way = sprintf "shard $shard of t.call_events is on its way to %s:%d", $cluster->node($to)->host, $cluster->node($to)->port;
+is($cluster->sql(0, "SELECT pending_estimate, error FROM cluster_call_event_log_status WHERE shard_id = $shard"), "|$way",
+	'its figures are not known');
+is($cluster->sql($from, q{SELECT string_agg(concat_ws('|', gap, detail, advice), ' ') FROM call_enforcement WHERE level = 'gap'}),
+	"shard_on_its_way|$way: no worker finds its events|On the coordinator: " . move_statement($to, 'auto') =~ s/, 'auto'\)/)./r,
+	'a gap names the statement that ends the move');
 is($cluster->sql(0, "SELECT count(*) FROM t.call_moving WHERE shard_id = $shard"), 1, 'the state of the shard is noted');
 is($cluster->sql(0, "SELECT result ~ '^on its way to' FROM attach_call_shards('t.call_events') WHERE shard_id = $shard"), 't',
 	'attach_call_shards does not attach it without its state');
 ingest(2021, 2040, 'ringing');
 $cluster->sql(0, move_statement($from, 'auto'));
 is($cluster->sql($from, "SELECT count(*) FROM call_event_logs WHERE shard_id = $shard"), 1, 'it can be given back');
-like($cluster->messages(0, move_statement($to, 'no such mode')), qr/22P02/, 'once more');
+begin_move('t.call_events', $shard, $to);
 # Citus moves it, and the last step is missing.
 $cluster->sql(0, sprintf('SELECT citus_move_shard_placement(%d, %s, %s, $$block_writes$$)', $shard, $cluster->host_and_port($from),
 	$cluster->host_and_port($to)));
@@ -138,13 +158,60 @@ $cluster->sql(3, q{SELECT count(ingest_call_event(format('{"call_id": %s, "state
     FROM generate_series(1, 10) AS n});
 $cluster->sql(0, q{SELECT attach_call_shards('n.call_events')});
 $cluster->sql($node, "SELECT claimed FROM process_call_events(log => '$events')") for 1, 2;
-$cluster->sql(0, sprintf("SELECT _callhardening.begin_shard_move('n.call_events', %d, %s)", $number, $cluster->host_and_port($other)));
+begin_move('n.call_events', $number, $other);
 $cluster->sql(0, q{SELECT count(ingest_call_event(format('{"call_id": %s, "state": "ringing"}', n), 'n.call_events'))
     FROM generate_series(11, 16) AS n});
 unlike($cluster->messages(0, sprintf("CALL move_call_shard('n.call_events', %d, %s)", $number, $cluster->host_and_port($node))),
 	qr/WARNING/, 'numbers of another node are no lost stamps');
 $cluster->sql($node, "SELECT claimed FROM process_call_events(log => '$events')") for 1, 2;
 is($cluster->sql(0, 'SELECT count(*) FROM n.calls'), 16, 'an event that came while its shard was on its way is processed');
+
+# A shard that was given back by hand: its note is old.
+begin_move('n.call_events', $number, $other);
+is($cluster->sql($node, "SELECT attach_call_event_log('$events', (SELECT s.relation FROM _callhardening.local_shards() AS s
+    WHERE s.shell = 'n.calls'::regclass))"), 'attached', 'a detached shard is attached by hand');
+$cluster->sql(0, q{SELECT count(ingest_call_event(format('{"call_id": %s, "state": "ringing"}', n), 'n.call_events'))
+    FROM generate_series(17, 20) AS n});
+$cluster->sql($node, "SELECT claimed FROM process_call_events(log => '$events')") for 1, 2;
+$cluster->sql(0, sprintf("CALL move_call_shard('n.call_events', %d, %s)", $number, $cluster->host_and_port($other)));
+is(join(' ', map { $cluster->sql($other, "SELECT claimed FROM process_call_events(log => '$events')") } 1, 2), '0 0',
+	'its present state moves, and not the noted one');
+
+# An attach waits for a move of Citus, and is refused after it.
+my ($host_and_port, $answer) = ($cluster->host_and_port($node));
+my $state = $cluster->sql($other, "SELECT detach_call_event_log('$events')");
+my $mover = $cluster->node(0)->background_psql('postgres');
+$mover->query_safe(sprintf('BEGIN; SELECT citus_move_shard_placement(%d, %s, %s, $$block_writes$$)', $number,
+	$cluster->host_and_port($other), $host_and_port));
+my $attacher = $cluster->node($other)->background_psql('postgres', on_error_stop => 0);
+$attacher->query_until(qr/begins/, "\\echo begins\nSELECT attach_call_event_log('$events', (SELECT s.relation
+    FROM _callhardening.local_shards() AS s WHERE s.shell = 'n.calls'::regclass), '$state');\n\\echo ends\n");
+ok($cluster->node($other)->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity
+    WHERE wait_event_type = 'Lock' AND query LIKE '%attach_call_event_log%' AND pid <> pg_backend_pid()}), 'an attach waits for a move');
+$mover->query_safe('COMMIT');
+$mover->quit;
+$attacher->query_until(qr/ends/, '');
+like($attacher->{stderr}, qr/shard n\.call_events_\d+ is on another server/, 'and is refused');
+$attacher->quit;
+
+# An event without a call that comes beside attach_call_shards is buried.
+my $session = $cluster->node($node)->background_psql('postgres');
+$session->query_safe(q{BEGIN; SELECT _callhardening.attach_node_shards(l.events, l.calls, to_jsonb(l) - '{log_id,events,calls}'::text[])
+    FROM _callhardening.logs AS l WHERE l.events = 'n.call_events'::regclass});
+my $receiver = $cluster->node(0)->background_psql('postgres');
+$receiver->query_until(qr/begins/, "\\echo begins\nSELECT ingest_call_event('no call at all', 'n.call_events');\n\\echo ends\n");
+ok($cluster->node($node)->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity
+    WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO n.call_events%'}), 'a receiver waits for the attach');
+$session->query_safe('COMMIT');
+$session->quit;
+$receiver->query_until(qr/ends/, '');
+$receiver->quit;
+is($cluster->sql($node, 'SELECT count(*) FROM call_dead_events WHERE log_id = (SELECT log_id FROM call_event_logs'
+	  . " WHERE shard_id = $number)"), 1, 'its event is a dead one');
+
+# A name with a sign of format()
+$cluster->sql(0, q{CREATE SCHEMA "a%eb"; SELECT create_call_tables('a%eb')});
+like($cluster->sql(0, q{SELECT detach_call_event_log('"a%eb".call_events') ->> 'format'}), qr/^1$/, 'any name can be detached');
 
 like($cluster->messages(0, "CALL move_call_shard('t.call_events', 1, 'x', 1)"), qr/22023: t\.call_events has no shard 1/, 'no such shard');
 like($cluster->messages(0, "CALL move_call_shard('t.call_events', $shard, 'x', 1)"), qr/22023: there is no active node x:1/,
