@@ -10,7 +10,8 @@ CREATE FUNCTION _callhardening.distributed_name(shard text) RETURNS text
 SELECT coalesce((SELECT s.name FROM _callhardening.citus_rows('SELECT s.logicalrelid::regclass::text
         FROM pg_catalog.pg_dist_shard AS s
         WHERE s.shardid = substring(($1)[1] FROM ''_([0-9]{1,18})"?$'')::bigint
-            AND pg_catalog.shard_name(s.logicalrelid, s.shardid) = ($1)[1]', ARRAY[shard]) AS s (name text)), shard)
+            AND ($1)[1] IN (pg_catalog.shard_name(s.logicalrelid, s.shardid),
+                _callhardening.shard_name(s.logicalrelid, s.shardid))', ARRAY[shard]) AS s (name text)), shard)
 $$;
 
 COMMENT ON FUNCTION _callhardening.distributed_name(text) IS
@@ -23,10 +24,15 @@ CREATE FUNCTION _callhardening.node_figures(what text) RETURNS jsonb
 BEGIN
     CASE what
         WHEN 'status' THEN
-            RETURN (SELECT jsonb_agg(to_jsonb(s) || jsonb_build_object('shard_id', l.shard_id, 'distributed_log',
-                    CASE WHEN l.shard_id IS NOT NULL THEN _callhardening.distributed_name(l.events::text) END))
+            RETURN (SELECT jsonb_agg(f.figures) FROM (
+                SELECT to_jsonb(s) || jsonb_build_object('shard_id', l.shard_id, 'distributed_log',
+                    CASE WHEN l.shard_id IS NOT NULL THEN _callhardening.distributed_name(l.events::text) END)
                 FROM @extschema@.call_event_log_status AS s JOIN _callhardening.logs AS l ON l.events = s.log
-                WHERE l.route_column IS NULL OR l.shard_id IS NOT NULL);
+                WHERE _callhardening.distribution(l.events) IS NULL
+                UNION ALL
+                SELECT jsonb_build_object('log', u.relation, 'shard_id', u.shard_id, 'distributed_log', u.shell,
+                    'error', u.obstacle)
+                FROM _callhardening.unread_shards() AS u) AS f (figures));
         WHEN 'issues' THEN
             RETURN (SELECT jsonb_agg(to_jsonb(i)
                 || jsonb_build_object('table_name', _callhardening.distributed_name(i.table_name)))

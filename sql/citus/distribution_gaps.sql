@@ -1,6 +1,29 @@
 
 -- gaps of distributed tables -----------------------------------------------------------------------
 
+CREATE FUNCTION _callhardening.unread_shards()
+    RETURNS TABLE (relation regclass, shell regclass, shard_id bigint, is_on_its_way boolean, obstacle text,
+        advice text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT coalesce(s.relation, s.shell), s.shell, s.shard_id,
+    m.state IS NOT NULL,
+    CASE WHEN m.state IS NULL
+        THEN format('this node has shard %s of %s, and the shard is no event log', s.shard_id, s.shell)
+        ELSE format('shard %s of %s is on its way to %s:%s', s.shard_id, s.shell, m.to_host, m.to_port) END,
+    CASE WHEN m.state IS NULL THEN format('SELECT * FROM attach_call_shards(%L).', s.shell)
+        ELSE format('On the coordinator: CALL move_call_shard(%L, %s, %L, %s).', s.shell, s.shard_id, m.to_host,
+            m.to_port) END
+FROM _callhardening.local_shards() AS s CROSS JOIN LATERAL _callhardening.noted_move(s.shell, s.shard_id) AS m
+WHERE s.shell IN (SELECT t.relation FROM _callhardening.trigger_states() AS t WHERE t.part = 'stamp')
+    AND NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = s.relation)
+$$;
+
+COMMENT ON FUNCTION _callhardening.unread_shards() IS
+'the shards of event logs on this server whose events no worker finds. relation: the distributed table, if the shard '
+'is missing. is_on_its_way: move_call_shard has taken it out of work; known to the owner''s members only';
+
 CREATE FUNCTION _callhardening.distribution_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -8,17 +31,20 @@ CREATE FUNCTION _callhardening.distribution_gaps() RETURNS SETOF _callhardening.
 WITH states AS MATERIALIZED (
     SELECT * FROM _callhardening.trigger_states() WHERE part = 'stamp'
 ), shells AS MATERIALIZED (
-    SELECT s.relation::regclass AS events, l.log_id,
+    SELECT s.relation::regclass AS events, l.log_id, _callhardening.distribution(s.relation) AS kind,
+        l.route_column IS NOT NULL OR l.log_id IS NULL AND _callhardening.distribution(s.relation) = 'hash'
+            AS is_by_call,
         EXISTS (SELECT FROM _callhardening.consumers AS c WHERE c.log_id = l.log_id) AS has_lanes
     FROM states AS s LEFT JOIN _callhardening.logs AS l ON l.events = s.relation
     WHERE _callhardening.distribution(s.relation) IS NOT NULL
-), shards AS MATERIALIZED (
-    SELECT s.* FROM _callhardening.local_shards() AS s WHERE s.shell IN (SELECT relation FROM states)
 )
 SELECT s.events, 'gap', CASE WHEN s.has_lanes THEN 'distributed_log' ELSE 'log_not_registered' END,
     CASE WHEN s.has_lanes THEN 'Citus has distributed the log: no worker here finds its new events'
         ELSE 'Citus has distributed the log, and it has no row in call_event_logs here: this node ingests nothing' END,
-    format('On the coordinator: SELECT * FROM attach_call_shards(%L).', s.events)
+    CASE WHEN s.kind = 'schema' OR s.is_by_call
+        THEN format('On the coordinator: SELECT * FROM attach_call_shards(%L).', s.events)
+        ELSE format('The shards of a %s table cannot be attached. Copy its rows into a log of '
+            'create_distributed_call_tables, or of a distributed schema.', s.kind) END
 FROM shells AS s WHERE s.has_lanes OR s.log_id IS NULL
 UNION ALL
 SELECT s.events, 'note', 'distributed',
@@ -29,16 +55,14 @@ FROM shells AS s LEFT JOIN LATERAL (SELECT * FROM _callhardening.shards_of(s.eve
 WHERE s.log_id IS NOT NULL AND NOT s.has_lanes
 GROUP BY s.events
 UNION ALL
-SELECT coalesce(s.relation, s.shell), 'gap', 'shard_not_attached',
-    format('this node has shard %s of %s, and the shard is no event log: no worker finds its events', s.shard_id,
-        s.shell),
-    format('SELECT * FROM attach_call_shards(%L).', s.shell)
-FROM shards AS s WHERE NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = s.relation)
+SELECT u.relation, 'gap', CASE WHEN u.is_on_its_way THEN 'shard_on_its_way' ELSE 'shard_not_attached' END,
+    u.obstacle || ': no worker finds its events', u.advice
+FROM _callhardening.unread_shards() AS u
 UNION ALL
 SELECT l.events, 'gap', 'shard_moved_away', format('Citus has moved shard %s to %s: its events are there',
         l.shard_id, coalesce(p.host || ':' || p.port, 'another node')),
-    format('SELECT * FROM attach_call_shards(%L).',
-        coalesce(_callhardening.known_name(p.relation), 'the distributed log'))
+    coalesce(format('SELECT * FROM attach_call_shards(%L).', _callhardening.known_name(p.relation)),
+        'Call attach_call_shards for the distributed log.')
 FROM _callhardening.logs AS l LEFT JOIN LATERAL _callhardening.place_of_shard(l.shard_id) AS p ON true
 WHERE NOT _callhardening.is_placed_here(l.shard_id)
 $$;

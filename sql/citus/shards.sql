@@ -79,7 +79,11 @@ SELECT * FROM _callhardening.citus_rows('
     SELECT n.nodename || '':'' || n.nodeport, CASE WHEN a.success THEN a.result END,
         CASE WHEN a.success IS NULL THEN ''the node is disabled'' WHEN NOT a.success THEN a.result END
     FROM pg_catalog.pg_dist_node AS n LEFT JOIN pg_catalog.run_command_on_all_nodes(($1)[1]) AS a ON a.nodeid = n.nodeid
-    WHERE n.noderole = ''primary'' ORDER BY n.groupid', ARRAY[statement])
+    WHERE n.noderole = ''primary''
+    UNION ALL
+    SELECT ''coordinator'', NULL, ''no node knows it: SELECT citus_set_coordinator_host(host, port) on the coordinator''
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_dist_node WHERE groupid = 0)
+        AND EXISTS (SELECT FROM pg_catalog.pg_dist_node) ORDER BY 1', ARRAY[statement])
     AS a (node text, answer text, error text)
 $$;
 
@@ -189,6 +193,7 @@ DECLARE
     log int;
     answer text;
 BEGIN
+    PERFORM _callhardening.hold_placed(shard_events);
     PERFORM _callhardening.number_shard(shard_calls, _callhardening.shell_of(shard_calls));
     IF EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = shard_events) THEN
         RETURN 'was attached';
@@ -198,7 +203,12 @@ BEGIN
     END IF;
     IF answer IS NOT NULL THEN
         RETURN answer;
+    ELSIF EXISTS (SELECT FROM _callhardening.my_detached_logs AS d
+        WHERE d.events = shard_events AND d.state IS NOT NULL) THEN
+        RETURN 'detached'; -- attached from the beginning, its state would find all events taken
     END IF;
+    -- Each event comes before the log, and is buried below, or after it.
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', shard_events);
     INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column, shard_id)
     VALUES (shard_events, shard_calls, settings.provider, settings.lanes, settings.shape, settings.route_column, shard)
     RETURNING log_id INTO log;
@@ -233,7 +243,7 @@ $$;
 COMMENT ON FUNCTION _callhardening.pass_settings(regclass, _callhardening.logs) IS
 'gives the distributed log and its shards on this server the settings of another server';
 
-CREATE FUNCTION _callhardening.moved_shards() RETURNS TABLE (shard_id bigint, consumers jsonb)
+CREATE FUNCTION _callhardening.moved_shards(log regclass) RETURNS TABLE (shard_id bigint, consumers jsonb)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     SET citus.override_table_visibility = off
@@ -241,11 +251,15 @@ CREATE FUNCTION _callhardening.moved_shards() RETURNS TABLE (shard_id bigint, co
 SELECT l.shard_id, (SELECT coalesce(jsonb_agg(to_jsonb(c)), '[]') FROM _callhardening.operated_consumers AS c
     WHERE c.log_id = l.log_id)
 FROM _callhardening.my_logs AS l WHERE NOT _callhardening.is_placed_here(l.shard_id)
+    AND coalesce(_callhardening.shell_of(l.events) = log, true)
+UNION ALL
+SELECT k.shard_id, jsonb_agg(to_jsonb(k)) FROM _callhardening.my_left_consumers AS k
+WHERE k.log = moved_shards.log GROUP BY k.shard_id
 $$;
 
-COMMENT ON FUNCTION _callhardening.moved_shards() IS
-'the shards that this server has registered, and Citus has moved away or dropped, with their further consumers. The '
-'old table may still be here';
+COMMENT ON FUNCTION _callhardening.moved_shards(regclass) IS
+'the shards of a distributed log that this server has registered, and Citus has moved away, with their further '
+'consumers. Citus may have dropped the old table since. Shards that it has dropped everywhere are of any log';
 
 CREATE FUNCTION _callhardening.take_consumers(moved jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -302,7 +316,7 @@ BEGIN
             events, place.shard_id, place.shard::regclass, place.calls_shard::regclass, given));
     END LOOP;
     answer := answer || (SELECT coalesce(jsonb_agg(to_jsonb(m) || '{"result": "moved away"}'), '[]')
-        FROM _callhardening.moved_shards() AS m);
+        FROM _callhardening.moved_shards(events) AS m);
     PERFORM _callhardening.pass_settings(events, given);
     UPDATE _callhardening.shard_logs AS l SET has_new_shards = true
     WHERE l.events = attach_node_shards.events
@@ -315,22 +329,24 @@ COMMENT ON FUNCTION _callhardening.attach_node_shards(regclass, regclass, jsonb)
 'a part of attach_call_shards, on each node: registers the distributed log and its shards on this server with these '
 'settings of it. Returns an array of shard_id and result, with the shards that are on another server now';
 
-CREATE FUNCTION _callhardening.forget_moved_shards(taken jsonb) RETURNS void
+CREATE FUNCTION _callhardening.forget_moved_shards(log regclass, taken jsonb) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     SET citus.override_table_visibility = off
     AS $$
 UPDATE _callhardening.forgotten_logs AS f SET is_forgotten = true
-FROM _callhardening.my_logs AS l JOIN _callhardening.moved_shards() AS m ON m.shard_id = l.shard_id
+FROM _callhardening.my_logs AS l JOIN _callhardening.moved_shards(log) AS m ON m.shard_id = l.shard_id
 WHERE f.log_id = l.log_id AND (m.consumers = '[]' OR taken @> to_jsonb(m.shard_id)
-    OR (_callhardening.place_of_shard(m.shard_id)).relation IS NULL)
+    OR (_callhardening.place_of_shard(m.shard_id)).relation IS NULL);
+UPDATE _callhardening.my_left_consumers AS k SET is_taken = true WHERE k.log = forget_moved_shards.log
+    AND (taken @> to_jsonb(k.shard_id) OR (_callhardening.place_of_shard(k.shard_id)).relation IS NULL)
 $$;
 
-COMMENT ON FUNCTION _callhardening.forget_moved_shards(jsonb) IS
+COMMENT ON FUNCTION _callhardening.forget_moved_shards(regclass, jsonb) IS
 'a part of attach_call_shards, on each node: forgets the shards that are on another server now. Those with consumers '
 'must be among the shards that take_consumers returned there, or be dropped';
 
-CREATE FUNCTION _callhardening.follow_moved_shards(moved jsonb) RETURNS void
+CREATE FUNCTION _callhardening.follow_moved_shards(log regclass, moved jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -357,11 +373,12 @@ BEGIN
         taken := taken || coalesce(answer.answer::jsonb, '[]');
     END LOOP;
     -- Not before: a node that fails in between leaves them for the next call.
-    PERFORM FROM _callhardening.ask_nodes(format('SELECT _callhardening.forget_moved_shards(%L)', taken));
+    PERFORM FROM _callhardening.ask_nodes(format('SELECT _callhardening.forget_moved_shards(%L::regclass, %L)', log,
+        taken));
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.follow_moved_shards(jsonb) IS
+COMMENT ON FUNCTION _callhardening.follow_moved_shards(regclass, jsonb) IS
 'a part of attach_call_shards: the consumers of moved shards follow them, and the servers of before forget the shards';
 
 CREATE FUNCTION _callhardening.require_attachable_shards(log _callhardening.logs) RETURNS void
@@ -436,7 +453,7 @@ BEGIN
         moved := moved || jsonb_path_query_array(answer.answer::jsonb, '$[*] ? (@.result == "moved away")');
     END LOOP;
     IF moved <> '[]' THEN
-        PERFORM _callhardening.follow_moved_shards(moved);
+        PERFORM _callhardening.follow_moved_shards(log, moved);
     END IF;
 END
 $$;
@@ -454,7 +471,7 @@ WARNING. A node that does not answer is a WARNING and a row without a shard.
 - log: the distributed log; name it on the server where it was created or configured
 - node: host and port
 - result: attached, was attached, moved away (from this node), on its way (call move_call_shard
-  again), or an error
+  again), detached (attach_call_event_log goes on), or an error
 Errors:
 - 0A000: a log of harden_call_events or create_call_changes, or consumers beside the default one
 - 22004: log is NULL

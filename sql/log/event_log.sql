@@ -427,10 +427,13 @@ CREATE FUNCTION _callhardening.refuse_notifying_shard() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    IF NEW.shard_id IS NULL AND _callhardening.shell_of(NEW.events) IS NULL THEN
+    IF NEW.shard_id IS NULL AND _callhardening.shell_of(NEW.events) IS NULL
+        AND (TG_OP = 'INSERT' OR OLD.notify OR _callhardening.distribution(NEW.events) IS NULL) THEN
         RETURN NEW;
     END IF;
-    PERFORM _callhardening.raise_error('0A000', format('shard %s cannot notify', NEW.events),
+    PERFORM _callhardening.raise_error('0A000', format('%s %s cannot notify',
+            CASE WHEN _callhardening.distribution(NEW.events) IS NULL THEN 'shard' ELSE 'distributed log' END,
+            NEW.events),
         detail => 'A transaction with shards of several nodes would fail at its commit.',
         hint => 'Start a worker in the server (start_call_worker), or wait with wait_for_call_events. In a state for '
             'attach_call_event_log: jsonb_set(state, ''{settings,notify}'', ''false'').');
@@ -441,7 +444,27 @@ CREATE TRIGGER refuse_notifying_shard BEFORE INSERT OR UPDATE OF notify, shard_i
     FOR EACH ROW WHEN (NEW.notify) EXECUTE FUNCTION _callhardening.refuse_notifying_shard();
 
 COMMENT ON FUNCTION _callhardening.refuse_notifying_shard() IS
-'trigger function: refuses (0A000) notifications for a shard, however its settings come';
+'trigger function: refuses (0A000) notifications for a shard or a distributed log, however its settings come';
+
+CREATE FUNCTION _callhardening.warn_of_unsigned_nodes() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF _callhardening.distribution(NEW.events) IS NOT NULL THEN
+        PERFORM _callhardening.report('WARNING'::text,
+            format('the other nodes still take unsigned bodies for %s', NEW.events),
+            hint => format('SELECT * FROM attach_call_shards(%L) here. Then they take none until they have the secret.',
+                NEW.events));
+    END IF;
+    RETURN NULL;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION _callhardening.warn_of_unsigned_nodes() FROM PUBLIC;
+CREATE TRIGGER warn_of_unsigned_nodes AFTER UPDATE OF signed ON _callhardening.logs
+    FOR EACH ROW WHEN (NEW.signed AND NOT OLD.signed) EXECUTE FUNCTION _callhardening.warn_of_unsigned_nodes();
+
+COMMENT ON FUNCTION _callhardening.warn_of_unsigned_nodes() IS
+'trigger function: a WARNING if a distributed log takes signed bodies only from now on, and other nodes do not know it';
 
 CREATE FUNCTION _callhardening.forget_consumers(log int, numbers int[]) RETURNS void
     LANGUAGE sql
@@ -948,6 +971,51 @@ Errors:
 - 42809: events is no ordinary table, or is temporary or unlogged, or calls is temporary
 - 54000: a shape above 64 kB';
 
+-- Citus drops the old table of a moved shard some seconds after the move. Not dumped: the shards of another cluster
+-- have other numbers.
+CREATE TABLE _callhardening.left_consumers (
+    shard_id bigint,
+    name name,
+    log regclass NOT NULL,
+    max_attempts int,
+    retry_base interval,
+    retry_cap interval,
+    max_retrying int,
+    CONSTRAINT left_consumers_pkey PRIMARY KEY (shard_id, name)
+);
+REVOKE ALL ON _callhardening.left_consumers FROM PUBLIC;
+
+COMMENT ON TABLE _callhardening.left_consumers IS
+'consumers of shards that were here, and that their new server has not taken yet. log: the distributed log';
+
+CREATE VIEW _callhardening.my_left_consumers WITH (security_barrier) AS
+SELECT k.*, false AS is_taken FROM _callhardening.left_consumers k WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
+    WHERE c.oid OPERATOR(pg_catalog.=) k.log::oid AND pg_catalog.pg_has_role(c.relowner, 'USAGE'));
+REVOKE ALL ON _callhardening.my_left_consumers FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES
+    ('own', 'my_left_consumers', 'SELECT', NULL),
+    ('own', 'my_left_consumers', 'UPDATE', '{shard_id, name, log, max_attempts, retry_base, retry_cap, max_retrying}');
+
+COMMENT ON VIEW _callhardening.my_left_consumers IS
+'the rows of left_consumers for the caller''s logs: attach_call_shards sets is_taken to remove them';
+
+CREATE FUNCTION _callhardening.remove_left_consumer() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF NEW.is_taken THEN
+        DELETE FROM _callhardening.left_consumers AS k WHERE k.shard_id = OLD.shard_id AND k.name = OLD.name;
+    END IF;
+    RETURN NEW;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION _callhardening.remove_left_consumer() FROM PUBLIC;
+CREATE TRIGGER remove_left_consumer INSTEAD OF UPDATE ON _callhardening.my_left_consumers FOR EACH ROW
+    EXECUTE FUNCTION _callhardening.remove_left_consumer();
+
+COMMENT ON FUNCTION _callhardening.remove_left_consumer() IS
+'trigger function: forgets a consumer that has followed its shard, for an owner without rights on left_consumers';
+
 -- A dropped log takes along what is remembered about it: its oid may come back as another table.
 CREATE FUNCTION _callhardening.forget_dropped_call_event_logs() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -958,7 +1026,16 @@ DECLARE
     schemas text[] := ARRAY(SELECT object_name FROM pg_event_trigger_dropped_objects()
                             WHERE classid = 'pg_namespace'::regclass);
 BEGIN
+    INSERT INTO _callhardening.left_consumers
+    SELECT l.shard_id, c.name, p.relation, c.max_attempts, c.retry_base, c.retry_cap, c.max_retrying
+    FROM _callhardening.logs AS l
+    JOIN _callhardening.consumers AS c ON c.log_id = l.log_id AND c.consumer_id <> l.log_id
+    CROSS JOIN LATERAL _callhardening.place_of_shard(l.shard_id) AS p
+    WHERE l.events IN (SELECT unnest(relations)) AND p.host IS NOT NULL
+        AND NOT _callhardening.is_placed_here(l.shard_id)
+    ON CONFLICT DO NOTHING;
     DELETE FROM _callhardening.logs WHERE events IN (SELECT unnest(relations));
+    DELETE FROM _callhardening.left_consumers WHERE log IN (SELECT unnest(relations));
     DELETE FROM _callhardening.detached_logs WHERE events IN (SELECT unnest(relations));
     -- A number would be dumped in the place of its name, and be another table where that is restored.
     UPDATE _callhardening.logs SET calls = 0 WHERE calls IN (SELECT unnest(relations));
@@ -1125,16 +1202,23 @@ CREATE FUNCTION _callhardening.configured_log(log regclass) RETURNS int
 DECLARE
     number int := _callhardening.operated_log(log);
     events regclass := (SELECT l.events FROM _callhardening.logs AS l WHERE l.log_id = number);
+    shell regclass := _callhardening.shell_of(events);
 BEGIN
-    PERFORM _callhardening.require_undistributed(events, 'be configured as one'::text,
-        format('Configure its shards, each on its node. SELECT * FROM attach_call_shards(%L) names them.', events));
     PERFORM _callhardening.require_placed(events);
+    IF shell IS NOT NULL THEN
+        PERFORM _callhardening.report('NOTICE', format('the shard %s gets the settings of %s again', events, shell),
+            detail => 'attach_call_shards gives each shard the settings of its distributed log.',
+            hint => format('SELECT configure_call_event_log(%L, ...) where it was created.', shell));
+    ELSIF _callhardening.distribution(events) IS NOT NULL THEN
+        PERFORM _callhardening.report('NOTICE', format('the shards of %s have the settings of before', events),
+            hint => format('SELECT * FROM attach_call_shards(%L) passes the new ones on.', events));
+    END IF;
     RETURN number;
 END
 $$;
 
 COMMENT ON FUNCTION _callhardening.configured_log(regclass) IS
-'a part of configure_call_event_log: operated_log, and it refuses (0A000) a log that Citus has distributed';
+'a part of configure_call_event_log: operated_log, and a NOTICE for a log that Citus has distributed, and for a shard';
 
 CREATE FUNCTION @extschema@.configure_call_event_log(log regclass DEFAULT NULL, max_attempts int DEFAULT NULL,
         retry_base interval DEFAULT NULL, retry_cap interval DEFAULT NULL, max_retrying int DEFAULT NULL,
@@ -1225,7 +1309,7 @@ leaves a setting as it is.
   (create_call_consumer), which keeps them when those of the log change; NULL or default: the
   settings of the log, for the default consumer and for all limits that a consumer does not have
 Errors:
-- 0A000: Citus has distributed the log, or notify is true for a shard
+- 0A000: notify is true, and Citus has distributed the log, or it is a shard
 - 22023: out of range, no such setting, a malformed shape with the place of the mistake, no
   shape for a provider without one, is_default is false for the default log, or another setting
   than a limit for a consumer

@@ -39,10 +39,12 @@ SELECT l.events, k.name AS consumer, k.consumer_id OPERATOR(pg_catalog.=) l.log_
     true AS has_consumer, c.counted_since, c.numbers
 FROM _callhardening.shown_logs l JOIN _callhardening.consumers k ON k.log_id OPERATOR(pg_catalog.=) l.log_id
 CROSS JOIN LATERAL _callhardening.total_counts(l.events, k.consumer_id) c
+WHERE _callhardening.distribution(l.events) IS NULL
 UNION ALL
 SELECT l.events, NULL, true, false, c.counted_since, c.numbers
 FROM _callhardening.shown_logs l CROSS JOIN LATERAL _callhardening.total_counts(l.events, l.log_id) c
-WHERE NOT EXISTS (SELECT FROM _callhardening.consumers k WHERE k.consumer_id OPERATOR(pg_catalog.=) l.log_id);
+WHERE _callhardening.distribution(l.events) IS NULL
+    AND NOT EXISTS (SELECT FROM _callhardening.consumers k WHERE k.consumer_id OPERATOR(pg_catalog.=) l.log_id);
 
 COMMENT ON VIEW _callhardening.counted_consumers IS
 'a part of call_event_counts and call_event_lag. has_log, has_consumer: whose counts the row has';

@@ -49,6 +49,8 @@ SELECT d.events, 'gap', 'log_detached',
 FROM _callhardening.detached_logs d JOIN pg_class c ON c.oid = d.events
 WHERE d.state IS NOT NULL AND EXISTS (SELECT FROM states s WHERE s.relation = d.events AND s.part = 'stamp')
     AND NOT EXISTS (SELECT FROM logs l WHERE l.events = d.events)
+    AND (_callhardening.noted_move(_callhardening.shell_of(d.events), _callhardening.shard_of(d.events))).state IS NULL
+    AND NOT _callhardening.is_moved_away(d.events)
 UNION ALL
 -- A schema restored without data has the triggers, but no rows in call_event_logs.
 SELECT s.relation::regclass, 'gap', 'log_not_registered',

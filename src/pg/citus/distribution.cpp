@@ -59,16 +59,21 @@ const char *distribution_of(Oid table)
                                                                                    : nullptr;
 }
 
-void refuse_distributed_log(Oid events, const char *name)
+void refuse_distributed_log(Oid events, const char *name, bool is_by_call)
 {
-    if (distribution_of(events) == nullptr)
+    const char *kind = distribution_of(events);
+    if (kind == nullptr)
         return;
-    ereport(
-        ERROR,
-        (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("event log %s is distributed by Citus", name),
-         errdetail("Its events are in shards. Each shard is a log of its own, on its node."),
-         errhint("SELECT * FROM attach_call_shards(%s) attaches the shards, and names them and their nodes.",
-                 quote_literal_cstr(name))));
+    const bool can_attach = is_by_call || strcmp(kind, "schema") == 0;
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("event log %s is distributed by Citus", name),
+             errdetail("Its events are in shards. Each shard is a log of its own, on its node."),
+             can_attach ? errhint("SELECT * FROM attach_call_shards(%s) attaches the shards, and names them "
+                                  "and their nodes.",
+                                  quote_literal_cstr(name))
+                        : errhint("The shards of a %s table cannot be attached. Copy its rows into a log of "
+                                  "create_distributed_call_tables, or of a distributed schema.",
+                                  kind)));
 }
 
 } // namespace callhardening

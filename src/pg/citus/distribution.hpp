@@ -11,6 +11,6 @@ namespace callhardening
 const char *distribution_of(Oid table);
 
 // Raises 0A000 for an event log that Citus has distributed: here it has no event.
-void refuse_distributed_log(Oid events, const char *name);
+void refuse_distributed_log(Oid events, const char *name, bool is_by_call);
 
 } // namespace callhardening

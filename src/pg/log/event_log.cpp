@@ -449,7 +449,7 @@ void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
 
 void require_log_here(const EventLog &log)
 {
-    refuse_distributed_log(log.events, log.events_name);
+    refuse_distributed_log(log.events, log.events_name, log.route_column != nullptr);
     require_shard_here(log.shard_id, log.events_name);
 }
 

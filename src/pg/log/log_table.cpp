@@ -204,7 +204,7 @@ void find_settings(const EventLog &log, Relation heap, LogTable *table)
 
 void open_readable_log(const EventLog &log, LogTable *table)
 {
-    refuse_distributed_log(log.events, log.events_name);
+    refuse_distributed_log(log.events, log.events_name, log.route_column != nullptr);
     Relation heap = open_table(log.events, AccessShareLock);
     if (RelationGetForm(heap)->relkind != RELKIND_RELATION)
         ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),

@@ -33,5 +33,13 @@ is($cluster->sql(0, 'SELECT count(*) FROM cluster_call_event_log_status WHERE er
 like($cluster->messages(0, 'SELECT count(*) FROM cluster_call_event_log_status'),
 	qr/WARNING: .*did not answer\nDETAIL: +the node is disabled/, 'and a warning');
 
+# A coordinator that no node knows is not asked.
+my @lonely = map { CitusCluster::start_node($_) } qw(lonely its_worker);
+$lonely[0]->safe_psql('postgres', sprintf("SELECT citus_add_node('%s', %d); CREATE EXTENSION callhardening; CREATE SCHEMA p;
+    SELECT create_call_tables('p'); SELECT ingest_call_event('{\"call_id\": 1}', 'p.call_events')", $lonely[1]->host, $lonely[1]->port));
+is($lonely[0]->safe_psql('postgres', 'SELECT node, error FROM cluster_call_event_log_status'),
+	'coordinator|no node knows it: SELECT citus_set_coordinator_host(host, port) on the coordinator', 'a row says so');
+$_->stop for reverse @lonely;
+
 $cluster->stop;
 done_testing();

@@ -106,7 +106,8 @@ is($cluster->sql($source, q{SELECT string_agg(check_name, ' ') FROM check_call_h
 	'the self-test fails for the gap alone');
 is($cluster->sql($target, q{SELECT string_agg(gap, ' ') FROM call_enforcement WHERE level = 'gap'}), 'shard_not_attached',
 	'the other node names the shard that it has to attach');
-is($cluster->sql(0, 'SELECT count(*) FROM cluster_call_event_log_status'), 0, 'no node has a figure of it');
+is($cluster->sql(0, 'SELECT pending_estimate, error FROM cluster_call_event_log_status'),
+	"|this node has shard $shard_id of t.call_events, and the shard is no event log", 'no node has a figure of it, and one says so');
 
 # A node that cannot take the consumer yet
 $cluster->sql($target, $_) for 'ALTER SYSTEM SET default_transaction_read_only = on', 'SELECT pg_reload_conf()';
@@ -130,19 +131,38 @@ my @again = map { (split /\|/, claim_for_billing($target))[0] } 1, 2;
 is($again[0] + $again[1], 4, 'and gets all events once more');
 is($cluster->sql($source, 'SELECT count(*) FROM call_event_logs WHERE shard_id IS NOT NULL'), 0, 'the server of before has forgotten both');
 
+# Citus drops the old table after some seconds, and the log with it. The consumers still follow.
+$cluster->sql(0, sprintf('SELECT citus_move_shard_placement(%d, %s, %s, shard_transfer_mode => $$block_writes$$)', $shard_id,
+	$cluster->host_and_port($target), $cluster->host_and_port($source)));
+$cluster->sql(0, 'CALL citus_cleanup_orphaned_resources()');
+is($cluster->sql($target, 'SELECT count(*) FROM call_event_logs WHERE shard_id IS NOT NULL'), 0, 'the old table is dropped');
+$cluster->sql(0, q{SELECT attach_call_shards('t.call_events')});
+is($cluster->sql($source, "SELECT max_attempts FROM _callhardening.consumers WHERE name = 'billing'"), 3,
+	'the consumer has followed the shard back');
+is($cluster->sql($target, 'SELECT count(*) FROM _callhardening.left_consumers'), 0, 'once');
+($source, $target) = ($target, $source);
+
 # -- notify --------------------------------------------------------------------------------------
 
 my $cannot = qr/ERROR:  0A000: shard t\.call_events_\d+ cannot notify/;
 my $hint = qr/jsonb_set\(state, '\{settings,notify\}', 'false'\)/;
 like($cluster->messages($target, "SELECT configure_call_event_log('$shard', notify => true);"), $cannot,
 	'configure_call_event_log refuses notify');
-like($cluster->messages($target, "UPDATE _callhardening.logs SET notify = true;"), $cannot, 'so does an UPDATE of its row');
+like($cluster->messages($target, 'UPDATE _callhardening.logs SET notify = true WHERE shard_id IS NOT NULL;'), $cannot,
+	'so does an UPDATE of its row');
 my $state = $cluster->sql($target, "SELECT jsonb_set(detach_call_event_log('$shard'), '{settings,notify}', 'true')");
 my $refused = $cluster->messages($target, "SELECT attach_call_event_log('$shard', '$calls', '$state');");
 like($refused, $cannot, 'so does a state');
 like($refused, $hint, 'and the hint has the statement for it');
 is($cluster->sql($target, "SELECT attach_call_event_log('$shard', '$calls', jsonb_set('$state', '{settings,notify}', 'false'))"),
 	'attached', 'the hint works');
+
+# -- settings ------------------------------------------------------------------------------------
+
+$cluster->sql(0, q{SELECT configure_call_event_log('t.call_events', max_attempts => 7, ignored_event_types => '{sms}')});
+$cluster->sql(0, q{SELECT attach_call_shards('t.call_events')}) for 1, 2;
+is($cluster->sql($target, "SELECT max_attempts, ignored_event_types FROM call_event_logs WHERE events = '$shard'::regclass"), '7|{sms}',
+	'attach_call_shards passes the settings of the distributed log on');
 
 # -- a split ---------------------------------------------------------------------------------------
 

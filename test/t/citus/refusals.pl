@@ -94,7 +94,9 @@ for my $kind ([ 'h', 's', 2, 'hash' ], [ 'a', 's', 2, 'append' ], [ 'r', 's', 2,
 	my ($method, $replication, $group, $name) = @$kind;
 	distribute('t.call_events', $method, $replication, $group);
 	is(sql("SELECT _callhardening.distribution('t.call_events')"), $name, "a table of kind $name is known");
-	like(messages('SELECT * FROM process_call_events()'), qr/^ERROR:  0A000: /, "its events are not taken for none: $name");
+	my $hint = $name eq 'schema' ? q{SELECT \* FROM attach_call_shards\('t.call_events'\)} : "The shards of a $name table cannot be attached";
+	like(messages('SELECT * FROM process_call_events()'), qr/^ERROR:  0A000: .*^HINT:  $hint/ms, "its events are not taken for none: $name");
+	like(sql(q{SELECT advice FROM call_enforcement WHERE gap = 'distributed_log'}), qr/$hint/, 'and a gap says so');
 }
 
 # -- a distributed schema: on the node without the shards ------------------------------------------
@@ -133,8 +135,9 @@ sub refusal
 my $in_shards = 'Its rows are in shards.';
 my %refusals = (
 	q{SELECT configure_call_event_log(notify => true)} => refusal(
-		q{table t.call_events is distributed by Citus and cannot be configured as one}, $in_shards,
-		q{Configure its shards, each on its node. SELECT * FROM attach_call_shards('t.call_events') names them.}),
+		q{distributed log t.call_events cannot notify}, 'A transaction with shards of several nodes would fail at its commit.',
+		q{Start a worker in the server (start_call_worker), or wait with wait_for_call_events. In a state for }
+		  . q{attach_call_event_log: jsonb_set(state, '{settings,notify}', 'false').}),
 	q{SELECT register_call_event_log('t.call_events', 't.calls')} => refusal(
 		q{table t.call_events is distributed by Citus and cannot become an event log}, $in_shards,
 		q{Register the log in an ordinary schema. Then distribute the schema, and call attach_call_shards.}),
@@ -159,8 +162,11 @@ my %refusals = (
 	q{CALL backfill_calls('t.calls')} => refusal(
 		q{table t.calls is distributed by Citus and cannot be backfilled as one}, $in_shards,
 		q{Backfill its shards: SELECT * FROM run_command_on_placements('t.calls', 'CALL public.backfill_calls(''%s'')').}));
-is(messages("$_;"), $refusals{$_}, "$_ is refused") for sort keys %refusals;
+is(messages("$_;") =~ s/^NOTICE: .*?(?=^ERROR)//msr, $refusals{$_}, "$_ is refused") for sort keys %refusals;
 
+is(messages(q{SELECT configure_call_event_log('t.call_events', max_attempts => 4)}),
+	"NOTICE:  00000: the shards of t.call_events have the settings of before\n"
+	  . "HINT:  SELECT * FROM attach_call_shards('t.call_events') passes the new ones on.", 'the settings of a distributed log change');
 is(messages(q{SELECT call_worker_pids('t.call_events')}), '', 'workers from before can be found, and stopped');
 is(sql(q{SELECT ingest_call_event('{"call_id": 77, "state": "ringing"}'::jsonb) > 0}), 't', 'ingesting needs only the settings');
 
@@ -230,6 +236,9 @@ is(messages("$_;"), $refusals{$_}, "$_ is refused") for sort keys %refusals;
 # A table with a name like a shard's is none.
 sql(q{CREATE TABLE t.calls_5 (LIKE t.calls INCLUDING ALL)});
 is(messages(q{SELECT harden_calls('t.calls_5')}), '', 'a table that only looks like a shard is an ordinary table');
+
+like(messages(q{SELECT set_call_event_secret('t.call_events', convert_to(repeat('x', 40), 'UTF8'))}),
+	qr/^WARNING: .*the other nodes still take unsigned bodies for t\.call_events/, 'a secret tells that other nodes do not know of it');
 
 # -- without Citus again ---------------------------------------------------------------------------
 

@@ -73,7 +73,7 @@ is(process($home), '4|0', 'the node with the shard processes what came in on eac
 is($cluster->sql($other, 'SELECT dialpad_call_id, status FROM t.calls ORDER BY 1'),
 	"1|active\n10|ringing\n11|ringing\n12|ringing\n13|ringing", 'each node shows the calls');
 is($cluster->sql(0, q{SELECT count(DISTINCT id) = 5 FROM t.calls}), 't', 'each call has an id');
-like($cluster->messages($home, "SELECT configure_call_event_log('$shard', notify => true)"), qr/^ERROR:  0A000: shard .* cannot notify/,
+like($cluster->messages($home, "SELECT configure_call_event_log('$shard', notify => true)"), qr/^ERROR:  0A000: shard .* cannot notify/m,
 	'a shard does not notify');
 is($cluster->sql($home, q{SELECT string_agg(check_name || ': ' || detail, E'\n') FROM check_call_hardening() WHERE NOT ok}), '',
 	'the self-test passes where the shard is');
@@ -122,6 +122,7 @@ append(0, 40, 41);
 is(process($home), '2|0', 'two events are done');
 append($other, 42, 43, 44);
 my $state = $cluster->sql($home, "SELECT detach_call_event_log('$shard')");
+is(attach(), 'detached', 'attach_call_shards leaves a detached shard alone');
 append(0, 45);
 move($other);
 is($cluster->sql($other, "SELECT attach_call_event_log('$shard', '$calls', '$state')"), 'attached', 'the log is attached on the new node');
