@@ -308,7 +308,8 @@ COMMENT ON PROCEDURE @extschema@.move_call_shard(regclass, bigint, text, int, te
 remembered about it: each event is processed once. Call it on the coordinator, as a statement of
 its own, outside of a transaction. Events are taken meanwhile, and processed after the move.
 Claims of the shard become unknown, and their events come again. If it fails, call it again: it
-goes on where it has stopped. With the server where the shard is, it gives the shard back.
+goes on where it has stopped. With the server where the shard is, it gives the shard back. The
+owner of the tables needs LOGIN: Citus connects the servers as this role.
 - shard_id: of attach_call_shards
 - to_host, to_port: as in pg_dist_node
 - shard_transfer_mode: auto, force_logical or block_writes, as for citus_move_shard_placement

@@ -68,10 +68,12 @@ FROM _callhardening.lanes AS t CROSS JOIN LATERAL (
 WHERE t.consumer_id = log.log_id
 HAVING NOT log.is_of_changes AND log.adopted IS NULL AND log.first_lane = 0
     AND log.system_identifier = (SELECT system_identifier FROM pg_control_system())
+    AND _callhardening.distribution(log.events) IS NULL
 $$;
 
 COMMENT ON FUNCTION _callhardening.lane_positions(_callhardening.logs) IS
-'how far the default consumer of a log is in each lane; NULL: it was restored, or it is a log of changes';
+'how far the default consumer of a log is in each lane; NULL: it was restored, it is a log of changes, or Citus has '
+'distributed it: each shard has positions of its own';
 
 CREATE FUNCTION _callhardening.timed_events(log _callhardening.logs, percentage float8) RETURNS text
     LANGUAGE sql IMMUTABLE

@@ -206,7 +206,7 @@ try_unchanged
 mutant detach-lanes 'was applied [0-9]+ times|is dead and was applied' \
     's/ORDER BY l\.consumer_id, l\.lane FOR UPDATE/ORDER BY l.consumer_id, l.lane/'
 # An event that comes while its table is no log gets a transaction id of this server. Positions of another one settle it.
-mutant detach-mark 'was lost' \
+mutant detach-mark 'was lost|not ok .*clients append while' \
     's/return stamper->log\.log_id == 0 \? stamper->restore_mark/return stamper == nullptr ? stamper->restore_mark/'
 # Such events keep their marks. Positions settle the same marks of the next time.
 mutant detach-stamps 'was lost' 's/PERFORM _callhardening\.stamp_unregistered_events\(log, state\);//'
@@ -229,6 +229,7 @@ if [ -e "$("$PG_CONFIG" --sharedir)/extension/citus.control" ]; then
     mutant shard-claim 'not ok .*they wait for a move' 's/if \(!hold_shard\(log->shard_id\)\)/if (false)/'
     mutant shard-complete 'not ok .*nor does it complete' 's/^( *)!hold_shard\(found->log\.shard_id\)\)/\1false)/'
     mutant shard-purge 'not ok .*purge: the shard has left meanwhile' 's/^( *)require_shard\(purge\.log\.shard_id, .*/\1;/'
+    mutant shard-backfill 'not ok .*they wait for a move' 's/PERFORM _callhardening\.hold_placed\(calls\);//'
     # Without the lock each verb looks there first, so that it says what is wrong.
     mutant shard-look 'not ok .*nor does it claim events' 's/require_shard_here\(log\.shard_id, log\.events_name\);//'
     # C3: the node that had a moved shard forgets it, and until then it is no figure.
@@ -274,6 +275,10 @@ if [ -e "$("$PG_CONFIG" --sharedir)/extension/citus.control" ]; then
         's/MyDatabaseId, events, detached\.state_id\}/MyDatabaseId, events, {}}/'
     mutant move-early 'not ok .*does not attach it without its state' \
         's/ELSIF NOT _callhardening\.is_this_node\(note\.to_host, note\.to_port\) THEN/ELSIF false THEN/'
+    # An attach holds its shard, and events without a call wait for it.
+    mutant move-attach 'not ok .*an attach waits for a move' 's/PERFORM _callhardening\.hold_placed\(events\);//'
+    mutant move-bury 'not ok .*(a receiver waits|its event is a dead one)' \
+        "s/EXECUTE format\('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', shard_events\);//"
     mutant move-state 'not ok .*(no event is lost|with the attempts)' \
         's/answer := _callhardening\.attach_moved_shard\(.*\);//'
 else

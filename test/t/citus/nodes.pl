@@ -63,6 +63,9 @@ is($cluster->sql(2, 'SELECT string_agg(kind || table_name, $$ $$ ORDER BY kind) 
 is($cluster->sql(2, 'SELECT log, lane, is_answered FROM cluster_call_dead_events'), 't.call_events|-1|t', 'dead events too');
 is($cluster->sql(1, q{SELECT count(*) FROM cluster_call_enforcement WHERE level = 'gap'}), 0, 'no node has a gap');
 
+is($cluster->sql(0, 'SELECT count(*) FROM call_event_counts'), 0, 'a distributed log has no counts: its shards have them');
+is($cluster->sql(0, q{SELECT call_report() @? '$.logs.**.waiting ? (@ != null)'}), 'f', 'nor is it known how many of its events wait');
+
 # C6: a silent node is no zero.
 $cluster->node(3)->stop('immediate');
 my %silent = (
