@@ -61,7 +61,7 @@ COMMENT ON FUNCTION _callhardening.noted_move(regclass, bigint) IS
 'the state of a shard that is on its way, and where to; NULL: it is not, or the caller has not the rights of the owner';
 
 -- With values, and no arguments: Citus 13.2 crashes where an UPDATE of a reference table has $1[1].
-CREATE FUNCTION _callhardening.write_move(log regclass, VARIADIC words text[]) RETURNS void
+CREATE FUNCTION _callhardening.write_move(log regclass, words text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -105,13 +105,14 @@ DECLARE
 BEGIN
     -- An attached shard has been given back by hand: its note is old.
     IF NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = shard_events) THEN
-        PERFORM _callhardening.write_move(log, 'UPDATE %s SET to_host = %L, to_port = %s WHERE shard_id = %s', to_host,
-            to_port::text, shard::text);
+        PERFORM _callhardening.write_move(log, ARRAY['UPDATE %s SET to_host = %L, to_port = %s WHERE shard_id = %s',
+            to_host, to_port::text, shard::text]);
         RETURN CASE WHEN (_callhardening.noted_move(log, shard)).state IS NULL THEN 'not attached' ELSE 'was noted' END;
     END IF;
-    PERFORM _callhardening.write_move(log, 'DELETE FROM %s WHERE shard_id = %s', shard::text);
-    PERFORM _callhardening.write_move(log, 'INSERT INTO %s (shard_id, state, to_host, to_port) VALUES (%s, %L, %L, %s)',
-        shard::text, @extschema@.detach_call_event_log(shard_events)::text, to_host, to_port::text);
+    PERFORM _callhardening.write_move(log, ARRAY['DELETE FROM %s WHERE shard_id = %s', shard::text]);
+    PERFORM _callhardening.write_move(log, ARRAY['INSERT INTO %s (shard_id, state, to_host, to_port)
+        VALUES (%s, %L, %L, %s)', shard::text, @extschema@.detach_call_event_log(shard_events)::text, to_host,
+        to_port::text]);
     RETURN 'noted';
 END
 $$;
@@ -134,7 +135,7 @@ BEGIN
     ELSIF NOT _callhardening.is_this_node(note.to_host, note.to_port) THEN
         RETURN format('on its way to %s:%s', note.to_host, note.to_port);
     END IF;
-    PERFORM _callhardening.write_move(log, 'DELETE FROM %s WHERE shard_id = %s', shard::text);
+    PERFORM _callhardening.write_move(log, ARRAY['DELETE FROM %s WHERE shard_id = %s', shard::text]);
     RETURN @extschema@.attach_call_event_log(shard_events, shard_calls, note.state);
 END
 $$;
