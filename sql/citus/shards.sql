@@ -450,7 +450,8 @@ BEGIN
         END IF;
         RETURN QUERY SELECT s.shard_id, answer.node, s.result
         FROM jsonb_to_recordset(answer.answer::jsonb) AS s (shard_id bigint, result text) ORDER BY s.shard_id;
-        moved := moved || coalesce(jsonb_path_query_array(answer.answer::jsonb, '$[*] ? (@.result == "moved away")'), '[]');
+        moved := moved || coalesce(
+            jsonb_path_query_array(answer.answer::jsonb, '$[*] ? (@.result == "moved away")'), '[]');
     END LOOP;
     IF moved <> '[]' THEN
         PERFORM _callhardening.follow_moved_shards(log, moved);
