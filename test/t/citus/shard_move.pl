@@ -177,6 +177,15 @@ $cluster->sql(0, sprintf("CALL move_call_shard('n.call_events', %d, %s)", $numbe
 is(join(' ', map { $cluster->sql($other, "SELECT claimed FROM process_call_events(log => '$events')") } 1, 2), '0 0',
 	'its present state moves, and not the noted one');
 
+# Citus has moved it, the last step is missing, and it moves on from there.
+my ($third) = grep { $_ != $node && $_ != $other } @workers;
+begin_move('n.call_events', $number, $node);
+$cluster->sql(0, sprintf('SELECT citus_move_shard_placement(%d, %s, %s, $$block_writes$$)', $number, $cluster->host_and_port($other),
+	$cluster->host_and_port($node)));
+$cluster->sql(0, sprintf("CALL move_call_shard('n.call_events', %d, %s)", $number, $cluster->host_and_port($third)));
+is($cluster->sql($third, "SELECT count(*) FROM call_event_logs WHERE shard_id = $number"), 1, 'it can be moved on');
+$other = $third;
+
 # An attach waits for a move of Citus, and is refused after it.
 my ($host_and_port, $answer) = ($cluster->host_and_port($node));
 my $state = $cluster->sql($other, "SELECT detach_call_event_log('$events')");
