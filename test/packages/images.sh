@@ -56,6 +56,7 @@ run_image() {
         export PGHOST=/tmp POSTGRES_USER=postgres POSTGRES_DB=postgres PROVIDER=dialpad
         export WEBHOOK_SECRET=made-up-here RECEIVER_PASSWORD=made-up MONITOR_PASSWORD=made-up
         initdb -D /tmp/data -A trust -E UTF8 --locale=C.UTF-8
+        trap "pg_ctl -D /tmp/data -m immediate stop" EXIT # else it would outlive the container
         pg_ctl -D /tmp/data -l /tmp/log -w start \
             -o "-c listen_addresses= -c unix_socket_directories=/tmp -c shared_preload_libraries=callhardening"
         /create.sh
