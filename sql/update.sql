@@ -9,6 +9,8 @@ CREATE OR REPLACE VIEW @extschema@.call_event_logs AS SELECT * FROM _callhardeni
 -- instead of: INSERT INTO _callhardening.task_grants VALUES ('own', 'my_logs',
 UPDATE _callhardening.task_grants SET except_columns = except_columns || '{route_column, shard_id}'
 WHERE object = 'my_logs' AND privilege = 'UPDATE';
+UPDATE _callhardening.task_grants SET except_columns = except_columns || '{shard_id}'
+WHERE object = 'my_logs' AND privilege = 'INSERT';
 
 -- changes
 

@@ -12,6 +12,9 @@ CREATE FUNCTION _callhardening.moving_table(log regclass) RETURNS regclass
 SELECT c.oid::regclass FROM pg_class AS l JOIN pg_class AS c ON c.relnamespace = l.relnamespace
 WHERE l.oid = log AND c.relname = 'call_moving' AND c.relkind = 'r' AND c.relowner = l.relowner
     AND _callhardening.distribution(c.oid) = 'reference'
+    AND 4 = (SELECT count(*) FROM pg_attribute AS a WHERE a.attrelid = c.oid AND (a.attname, a.atttypid) IN (
+        ('shard_id', 'bigint'::regtype), ('state', 'jsonb'::regtype), ('to_host', 'text'::regtype),
+        ('to_port', 'int'::regtype)))
 $$;
 
 COMMENT ON FUNCTION _callhardening.moving_table(regclass) IS
@@ -60,9 +63,8 @@ $$;
 COMMENT ON FUNCTION _callhardening.noted_move(regclass, bigint) IS
 'the state of a shard that is on its way, and where to; NULL: it is not, or the caller has not the rights of the owner';
 
--- With values, and no arguments: Citus 13.2 crashes where an UPDATE of a reference table has $1[1].
-CREATE FUNCTION _callhardening.write_move(log regclass, words text[]) RETURNS void
-    LANGUAGE plpgsql
+CREATE FUNCTION _callhardening.required_moving_table(log regclass) RETURNS regclass
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
@@ -73,6 +75,20 @@ BEGIN
             detail => 'It has the states of shards that are on their way.',
             hint => 'create_distributed_call_tables makes it beside the log, as a reference table of its owner.');
     END IF;
+    RETURN moving;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.required_moving_table(regclass) IS 'moving_table. Error: 55000 the log has none';
+
+-- With values, and no arguments: Citus 13.2 crashes where an UPDATE of a reference table has $1[1].
+CREATE FUNCTION _callhardening.write_move(log regclass, words text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    moving regclass := _callhardening.required_moving_table(log);
+BEGIN
     PERFORM _callhardening.write_as_owner(moving, format(words[1], VARIADIC moving::text || words[2:]), NULL::text[]);
 END
 $$;
@@ -81,7 +97,21 @@ INSERT INTO _callhardening.task_grants VALUES ('own', 'write_move');
 
 COMMENT ON FUNCTION _callhardening.write_move(regclass, text[]) IS
 'a part of move_call_shard: writes to call_moving as its owner. words: a format and its arguments, of which the table '
-'is the first. Error: 55000 there is no such table of the owner of the log';
+'is the first';
+
+CREATE FUNCTION _callhardening.forget_move(log regclass, shard bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF (_callhardening.noted_move(log, shard)).state IS NOT NULL THEN
+        PERFORM _callhardening.write_move(log, ARRAY['DELETE FROM %s WHERE shard_id = %s', shard::text]);
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.forget_move(regclass, bigint) IS
+'a part of attach_call_event_log: a shard that is attached is not on its way. log: NULL: the table is no shard';
 
 CREATE FUNCTION _callhardening.is_this_node(host text, port int) RETURNS boolean
     LANGUAGE sql STABLE
@@ -103,13 +133,11 @@ DECLARE
     shard_events regclass := (SELECT s.shard::regclass FROM _callhardening.local_shards(log) AS s
         WHERE s.shard_id = note_move.shard);
 BEGIN
-    -- An attached shard has been given back by hand: its note is old.
     IF NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = shard_events) THEN
         PERFORM _callhardening.write_move(log, ARRAY['UPDATE %s SET to_host = %L, to_port = %s WHERE shard_id = %s',
             to_host, to_port::text, shard::text]);
         RETURN CASE WHEN (_callhardening.noted_move(log, shard)).state IS NULL THEN 'not attached' ELSE 'was noted' END;
     END IF;
-    PERFORM _callhardening.write_move(log, ARRAY['DELETE FROM %s WHERE shard_id = %s', shard::text]);
     PERFORM _callhardening.write_move(log, ARRAY['INSERT INTO %s (shard_id, state, to_host, to_port)
         VALUES (%s, %L, %L, %s)', shard::text, @extschema@.detach_call_event_log(shard_events)::text, to_host,
         to_port::text]);
@@ -135,7 +163,6 @@ BEGIN
     ELSIF NOT _callhardening.is_this_node(note.to_host, note.to_port) THEN
         RETURN format('on its way to %s:%s', note.to_host, note.to_port);
     END IF;
-    PERFORM _callhardening.write_move(log, ARRAY['DELETE FROM %s WHERE shard_id = %s', shard::text]);
     RETURN @extschema@.attach_call_event_log(shard_events, shard_calls, note.state);
 END
 $$;
@@ -193,7 +220,7 @@ BEGIN
             WHERE s.logicalrelid = ($1)[3]::oid AND p.groupid = n.groupid)
         FROM pg_catalog.pg_dist_node AS n
         WHERE n.nodename = ($1)[1] AND n.nodeport = ($1)[2]::int AND n.isactive',
-        ARRAY[to_host, to_port::text, _callhardening.moving_table(log)::oid::text])
+        ARRAY[to_host, to_port::text, _callhardening.required_moving_table(log)::oid::text])
         AS n (takes_shards boolean, has_references boolean);
     IF NOT FOUND THEN
         PERFORM _callhardening.raise_error('22023', format('there is no active node %s:%s', to_host, to_port),

@@ -209,8 +209,8 @@ BEGIN
     END IF;
     -- Each event comes before the log, and is buried below, or after it.
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', shard_events);
-    INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column, shard_id)
-    VALUES (shard_events, shard_calls, settings.provider, settings.lanes, settings.shape, settings.route_column, shard)
+    INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column)
+    VALUES (shard_events, shard_calls, settings.provider, settings.lanes, settings.shape, settings.route_column)
     RETURNING log_id INTO log;
     PERFORM _callhardening.bury_stamped_events(log, shard_events);
     IF _callhardening.last_event(shard_events) > 0 THEN -- with stamps of another node, or of the time without a log
@@ -336,7 +336,8 @@ CREATE FUNCTION _callhardening.forget_moved_shards(log regclass, taken jsonb) RE
     AS $$
 UPDATE _callhardening.forgotten_logs AS f SET is_forgotten = true
 FROM _callhardening.my_logs AS l JOIN _callhardening.moved_shards(log) AS m ON m.shard_id = l.shard_id
-WHERE f.log_id = l.log_id AND (m.consumers = '[]' OR taken @> to_jsonb(m.shard_id)
+WHERE f.log_id = l.log_id AND NOT _callhardening.is_placed_here(l.shard_id)
+    AND (m.consumers = '[]' OR taken @> to_jsonb(m.shard_id)
     OR (_callhardening.place_of_shard(m.shard_id)).relation IS NULL);
 UPDATE _callhardening.my_left_consumers AS k SET is_taken = true WHERE k.log = forget_moved_shards.log
     AND (taken @> to_jsonb(k.shard_id) OR (_callhardening.place_of_shard(k.shard_id)).relation IS NULL)

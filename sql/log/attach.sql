@@ -672,13 +672,13 @@ BEGIN
         _callhardening.lock_call_key(calls)] || CASE WHEN log.sequence IS NOT NULL THEN '{existing}'::text[] END);
     -- The trigger takes a missing identifier for this cluster's.
     INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, payload_column, event_type_column,
-        received_at_column, processed_at_column, carry, sequence, shape, route_column, shard_id)
+        received_at_column, processed_at_column, carry, sequence, shape, route_column)
     VALUES (events, calls, log.provider, log.lanes, log.payload_column, log.event_type_column,
-        log.received_at_column, log.processed_at_column, log.carry, log.sequence, log.shape, log.route_column,
-        _callhardening.shard_of(events));
+        log.received_at_column, log.processed_at_column, log.carry, log.sequence, log.shape, log.route_column);
     UPDATE _callhardening.attachable_logs AS l SET state = _callhardening.state_of_table(events, present)
     WHERE l.log_id = (SELECT m.log_id FROM _callhardening.my_logs AS m WHERE m.events = attach_call_event_log.events);
     PERFORM _callhardening.finish_attaching(events, present);
+    PERFORM _callhardening.forget_move(_callhardening.shell_of(events), _callhardening.shard_of(events));
     RETURN CASE WHEN present IS NULL THEN 'adopted' ELSE 'attached' END;
 END
 $$;

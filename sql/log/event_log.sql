@@ -374,11 +374,16 @@ COMMENT ON FUNCTION _callhardening.require_log_tables(regclass, regclass) IS
 -- cluster is by now.
 CREATE FUNCTION _callhardening.mark_restored_log() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 BEGIN
     IF NEW.system_identifier IS NULL THEN
         PERFORM _callhardening.require_log_tables(NEW.events, NEW.calls);
         NEW.system_identifier := (SELECT system_identifier FROM pg_control_system());
+        -- Nobody's say: with the number of another owner's shard, a log would get hold of it.
+        NEW.shard_id := (SELECT _callhardening.shard_of(NEW.events) FROM pg_class AS e
+            JOIN pg_class AS s ON s.oid = _callhardening.shell_of(NEW.events) AND s.relowner = e.relowner
+            WHERE e.oid = NEW.events);
     ELSE
         NEW.system_identifier := 0;
         -- The default log of this database stays the default.
@@ -394,7 +399,8 @@ CREATE TRIGGER mark_restored_log BEFORE INSERT ON _callhardening.logs FOR EACH R
     EXECUTE FUNCTION _callhardening.mark_restored_log();
 ALTER TABLE _callhardening.logs ENABLE ALWAYS TRIGGER mark_restored_log;
 
-COMMENT ON FUNCTION _callhardening.mark_restored_log() IS 'trigger function: knows a restored log, from any cluster';
+COMMENT ON FUNCTION _callhardening.mark_restored_log() IS
+'trigger function: knows a restored log, from any cluster, and a shard by its table';
 
 -- Sessions making the first log at the same time meet at the unique key.
 CREATE FUNCTION _callhardening.choose_default_log(newcomer int) RETURNS regclass
@@ -563,7 +569,7 @@ WITH CHECK OPTION;
 REVOKE ALL ON _callhardening.my_logs FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('own', 'my_logs', 'SELECT', NULL),
-    ('own', 'my_logs', 'INSERT', '{log_id, retrying_or_dead}'),
+    ('own', 'my_logs', 'INSERT', '{log_id, retrying_or_dead, shard_id}'),
     ('own', 'my_logs', 'UPDATE', '{log_id, events, calls, provider, lanes, payload_column, event_type_column, '
         'received_at_column, processed_at_column, carry, sequence, is_of_changes, retrying_or_dead, route_column, '
         'shard_id}');
@@ -1019,6 +1025,7 @@ COMMENT ON FUNCTION _callhardening.remove_left_consumer() IS
 -- A dropped log takes along what is remembered about it: its oid may come back as another table.
 CREATE FUNCTION _callhardening.forget_dropped_call_event_logs() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     relations oid[] := ARRAY(SELECT objid FROM pg_event_trigger_dropped_objects()
@@ -1027,12 +1034,14 @@ DECLARE
                             WHERE classid = 'pg_namespace'::regclass);
 BEGIN
     INSERT INTO _callhardening.left_consumers
-    SELECT l.shard_id, c.name, p.relation, c.max_attempts, c.retry_base, c.retry_cap, c.max_retrying
+    SELECT l.shard_id, c.name, s.oid, c.max_attempts, c.retry_base, c.retry_cap, c.max_retrying
     FROM _callhardening.logs AS l
     JOIN _callhardening.consumers AS c ON c.log_id = l.log_id AND c.consumer_id <> l.log_id
-    CROSS JOIN LATERAL _callhardening.place_of_shard(l.shard_id) AS p
-    WHERE l.events IN (SELECT unnest(relations)) AND p.host IS NOT NULL
-        AND NOT _callhardening.is_placed_here(l.shard_id)
+    JOIN pg_event_trigger_dropped_objects() AS d ON d.objid = l.events AND d.objsubid = 0
+    -- After a split Citus does not know the shard, and its name does.
+    JOIN pg_namespace AS n ON n.nspname = d.schema_name
+    JOIN pg_class AS s ON s.relnamespace = n.oid AND s.relname = regexp_replace(d.object_name, '_[0-9]+$', '')
+    WHERE NOT _callhardening.is_placed_here(l.shard_id) AND _callhardening.distribution(s.oid) IS NOT NULL
     ON CONFLICT DO NOTHING;
     DELETE FROM _callhardening.logs WHERE events IN (SELECT unnest(relations));
     DELETE FROM _callhardening.left_consumers WHERE log IN (SELECT unnest(relations));

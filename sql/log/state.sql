@@ -27,7 +27,8 @@ BEGIN
         SELECT coalesce(jsonb_agg(k.mark), '[]')
         FROM _callhardening.query_as_owner(log.events, format('
             WITH RECURSIVE m (lane, xid) AS (
-                SELECT m.lane, x.* FROM generate_series(0, %s) AS m (lane) CROSS JOIN LATERAL (%s) AS x
+                SELECT m.lane, x.* FROM generate_series(_callhardening.no_lane(''ignored''), %s) AS m (lane)
+                CROSS JOIN LATERAL (%s) AS x
                 UNION ALL
                 SELECT m.lane, x.* FROM m CROSS JOIN LATERAL (%s) AS x)
             SELECT DISTINCT xid::text FROM m',

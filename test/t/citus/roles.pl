@@ -107,6 +107,13 @@ like($cluster->messages(0, sprintf(q{CALL move_call_shard('t.call_events', %d, %
 	qr/ERROR: /, 'a move needs the table call_moving');
 is($cluster->sql($_, q{SELECT rolsuper FROM pg_roles WHERE rolname = 'owner'}), 'f', "he has no more rights on node $_") for @nodes;
 
+# Nor does a table call_moving that he has altered stop the views of others.
+$cluster->sql($source, q{SELECT count(*) FROM call_enforcement; SELECT count(*) FROM cluster_call_event_log_status});
+
+# The number of a shard is nobody's say.
+like($cluster->messages(1, q{SET ROLE owner; INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shard_id)
+    VALUES ('s.call_events', 's.calls', 'dialpad', 1, 5);}), qr/42501: permission denied for view my_logs/, 'an owner cannot write it');
+
 # Another tenant has no right on his schemas.
 $cluster->sql(0, 'CREATE ROLE tenant LOGIN; CREATE SCHEMA u AUTHORIZATION tenant; CREATE SCHEMA v AUTHORIZATION tenant');
 $cluster->sql($_, q{SELECT grant_call_role('tenant', 'own')}) for @nodes;
