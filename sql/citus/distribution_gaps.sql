@@ -31,17 +31,17 @@ CREATE FUNCTION _callhardening.distribution_gaps() RETURNS SETOF _callhardening.
 WITH states AS MATERIALIZED (
     SELECT * FROM _callhardening.trigger_states() WHERE part = 'stamp'
 ), shells AS MATERIALIZED (
-    SELECT s.relation::regclass AS events, l.log_id, _callhardening.distribution(s.relation) AS kind,
-        l.route_column IS NOT NULL OR l.log_id IS NULL AND _callhardening.distribution(s.relation) = 'hash'
-            AS is_by_call,
+    SELECT s.relation::regclass AS events, l.log_id, d.kind,
+        d.kind = 'schema' OR l.route_column IS NOT NULL OR l.log_id IS NULL AND d.kind = 'hash' AS can_attach,
         EXISTS (SELECT FROM _callhardening.consumers AS c WHERE c.log_id = l.log_id) AS has_lanes
-    FROM states AS s LEFT JOIN _callhardening.logs AS l ON l.events = s.relation
-    WHERE _callhardening.distribution(s.relation) IS NOT NULL
+    FROM states AS s LEFT JOIN _callhardening.logs AS l ON l.events = s.relation,
+        _callhardening.distribution(s.relation) AS d (kind)
+    WHERE d.kind IS NOT NULL
 )
 SELECT s.events, 'gap', CASE WHEN s.has_lanes THEN 'distributed_log' ELSE 'log_not_registered' END,
     CASE WHEN s.has_lanes THEN 'Citus has distributed the log: no worker here finds its new events'
         ELSE 'Citus has distributed the log, and it has no row in call_event_logs here: this node ingests nothing' END,
-    CASE WHEN s.kind = 'schema' OR s.is_by_call
+    CASE WHEN s.can_attach
         THEN format('On the coordinator: SELECT * FROM attach_call_shards(%L).', s.events)
         ELSE format('The shards of a %s table cannot be attached. Copy its rows into a log of '
             'create_distributed_call_tables, or of a distributed schema.', s.kind) END

@@ -114,8 +114,8 @@ void look_up_log(FunctionCallInfo fcinfo, Oid events, Stamper *stamper)
     GetTopFullTransactionId();
     if (find_event_log_of(events, &stamper->log))
         stamper->sequence = stamper->log.sequence;
-    else if (find_detached_log(events, &stamper->detached)) {
-        stamper->is_detached = true;
+    else {
+        stamper->is_detached = find_detached_log(events, &stamper->detached);
         stamper->sequence = stamper->detached.sequence;
     }
     stamper->moved = static_cast<bool *>(palloc0(sizeof(bool) * stamper->lanes));
