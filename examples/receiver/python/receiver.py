@@ -145,8 +145,10 @@ class Receiver:
                 connected = True
                 try:
                     return await connection.fetchrow(text, *values)
-                except asyncpg.ReadOnlySQLTransactionError:
-                    connection.terminate()  # a standby stays one
+                except (asyncpg.ReadOnlySQLTransactionError, asyncpg.InternalClientError):
+                    # A standby stays one. An error of the client, as where a server that stops has closed an idle
+                    # connection, would keep its place in the pool for ever.
+                    connection.terminate()
                     raise
         except Exception as error:  # 28000 can also be a refused login
             raise Refusal(status_of(error) if connected else 503, error) from error

@@ -389,7 +389,9 @@ sub test_stop
 	is($answer->{status} . ' ' . http('GET', '/healthz')->{status}, '503 503', 'a stopping receiver is not ready');
 	is($answer->{headers}{connection}, 'close', 'it closes connections');
 	$receiver->finish;
-	is($receiver->full_result(0), 0, 'it ends without an error');
+	# A connection that the crashes have taken from the pool for ever keeps it from its end.
+	is($receiver->full_result(0), 0, 'it ends without an error')
+		or diag(join "\n", grep { !/"event": *"webhook"/ } split /\n/, slurp_file($log_file));
 	$load->finish;
 	is_deeply([ sort keys %{ decode_json($$said) } ], ['200'], 'each request before was answered') or diag($$said);
 	log_has($file);
