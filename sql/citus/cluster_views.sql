@@ -54,19 +54,13 @@ CREATE FUNCTION _callhardening.cluster_figures(what text) RETURNS TABLE (node te
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
-DECLARE
-    answer record;
 BEGIN
     PERFORM _callhardening.require_citus(format('cluster_call_%s', CASE what WHEN 'status' THEN 'event_log_status'
         ELSE what END));
-    FOR answer IN SELECT * FROM _callhardening.ask_nodes(format('SELECT _callhardening.node_figures(%L)', what)) LOOP
-        IF answer.error IS NOT NULL THEN
-            PERFORM _callhardening.warn_of_silence(answer.node, answer.error);
-            RETURN QUERY SELECT answer.node, NULL::jsonb, answer.error;
-        END IF;
-        RETURN QUERY SELECT answer.node, f.figures, NULL::text
-        FROM jsonb_array_elements(nullif(answer.answer, '')::jsonb) AS f (figures);
-    END LOOP;
+    RETURN QUERY SELECT n.node, f.figures, n.error
+    FROM _callhardening.ask_nodes(format('SELECT _callhardening.node_figures(%L)', what), true) AS n
+    LEFT JOIN LATERAL jsonb_array_elements(nullif(n.answer, '')::jsonb) AS f (figures) ON true
+    WHERE n.error IS NOT NULL OR f.figures IS NOT NULL;
 END
 $$;
 

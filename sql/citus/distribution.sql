@@ -77,6 +77,19 @@ COMMENT ON FUNCTION _callhardening.shards_of(regclass) IS
 'the shards of a table that Citus has distributed: their numbers, their qualified names, and their nodes. is_here: '
 'the shard is on this node';
 
+CREATE FUNCTION _callhardening.first_shards(relation regclass, form text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT string_agg(format(form, s.shard, s.node, s.port), ', ' ORDER BY s.shard_id) FILTER (WHERE s.place <= 4)
+    || CASE WHEN count(*) > 4 THEN format(', and %s more', count(*) - 4) ELSE '' END
+FROM (SELECT *, row_number() OVER (ORDER BY h.shard_id) AS place FROM _callhardening.shards_of(relation) AS h) AS s
+$$;
+
+COMMENT ON FUNCTION _callhardening.first_shards(regclass, text) IS
+'the first 4 shards of a distributed table, and how many more there are; NULL: none. form: for format(), with the '
+'shard''s name, host and port';
+
 CREATE FUNCTION _callhardening.local_shards() RETURNS TABLE (relation regclass, shell regclass, shard_id bigint)
     LANGUAGE plpgsql STABLE ROWS 32
     SET search_path = pg_catalog, pg_temp

@@ -48,12 +48,10 @@ SELECT s.events, 'gap', CASE WHEN s.has_lanes THEN 'distributed_log' ELSE 'log_n
 FROM shells AS s WHERE s.has_lanes OR s.log_id IS NULL
 UNION ALL
 SELECT s.events, 'note', 'distributed',
-    format('Citus has distributed the log: its events are in %s', coalesce(string_agg(
-        format('%s on %s:%s', h.shard, h.node, h.port), ', ' ORDER BY h.shard_id), 'no shard')),
+    format('Citus has distributed the log: its events are in %s',
+        coalesce(_callhardening.first_shards(s.events, '%s on %s:%s'), 'no shard')),
     'Workers and views of its events are on these nodes.'
-FROM shells AS s LEFT JOIN LATERAL (SELECT * FROM _callhardening.shards_of(s.events) LIMIT 4) AS h ON true
-WHERE s.log_id IS NOT NULL AND NOT s.has_lanes
-GROUP BY s.events
+FROM shells AS s WHERE s.log_id IS NOT NULL AND NOT s.has_lanes
 UNION ALL
 SELECT u.relation, 'gap', CASE WHEN u.is_on_its_way THEN 'shard_on_its_way' ELSE 'shard_not_attached' END,
     u.obstacle || ': no worker finds its events', u.advice
@@ -65,6 +63,17 @@ SELECT l.events, 'gap', 'shard_moved_away', format('Citus has moved shard %s to 
         'Call attach_call_shards for the distributed log.')
 FROM _callhardening.logs AS l LEFT JOIN LATERAL _callhardening.place_of_shard(l.shard_id) AS p ON true
 WHERE NOT _callhardening.is_placed_here(l.shard_id)
+UNION ALL
+SELECT d.relation, 'gap', 'log_detached', format('shard %s was detached here, and Citus has moved it to %s:%s',
+        d.shard_id, p.host, p.port),
+    format('There: attach_call_event_log(events, calls, state), with the state that the detach has returned. Then: '
+        'SELECT * FROM attach_call_shards(%L).', p.relation)
+FROM (SELECT l.log, l.shard_id FROM _callhardening.left_shards AS l WHERE l.is_detached
+    UNION ALL
+    SELECT e.events, _callhardening.shard_of(e.events) FROM _callhardening.detached_logs AS e
+    WHERE e.state IS NOT NULL AND _callhardening.is_moved_away(e.events)) AS d (relation, shard_id)
+CROSS JOIN LATERAL _callhardening.place_of_shard(d.shard_id) AS p
+WHERE p.relation IS NOT NULL AND (_callhardening.noted_move(p.relation, d.shard_id)).state IS NULL
 $$;
 
 COMMENT ON FUNCTION _callhardening.distribution_gaps() IS

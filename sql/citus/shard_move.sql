@@ -72,8 +72,9 @@ DECLARE
 BEGIN
     IF moving IS NULL THEN
         PERFORM _callhardening.raise_error('55000', format('event log %s has no table call_moving', log),
-            detail => 'It has the states of shards that are on their way.',
-            hint => 'create_distributed_call_tables makes it beside the log, as a reference table of its owner.');
+            detail => 'It has the states of shards that are on their way. A table of this name is one only as a '
+                'reference table of the owner of the log.',
+            hint => 'If the log was given to another owner, give call_moving to him too: ALTER TABLE ... OWNER TO.');
     END IF;
     RETURN moving;
 END
@@ -158,6 +159,10 @@ CREATE FUNCTION _callhardening.attach_moved_shard(log regclass, shard bigint, sh
 DECLARE
     note record := _callhardening.noted_move(log, shard);
 BEGIN
+    IF EXISTS (SELECT FROM pg_class AS l JOIN pg_class AS c ON c.relnamespace = l.relnamespace
+        WHERE l.oid = log AND c.relname = 'call_moving') THEN
+        PERFORM _callhardening.required_moving_table(log); -- a state that cannot be read is not forgotten
+    END IF;
     IF note.state IS NULL THEN
         RETURN NULL;
     ELSIF NOT _callhardening.is_this_node(note.to_host, note.to_port) THEN
@@ -170,27 +175,6 @@ $$;
 COMMENT ON FUNCTION _callhardening.attach_moved_shard(regclass, bigint, regclass, regclass) IS
 'the last step of move_call_shard, on the server that has the shard now: attaches it with the noted state, and deletes '
 'the note, in one transaction. NULL: nothing is noted';
-
-CREATE FUNCTION _callhardening.ask_node(host text, port int, statement text) RETURNS text
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-DECLARE
-    answer record;
-BEGIN
-    SELECT * INTO answer FROM _callhardening.citus_rows('SELECT r.success, r.result
-        FROM pg_catalog.master_run_on_worker(ARRAY[($1)[1]], ARRAY[($1)[2]::int], ARRAY[($1)[3]], false) AS r',
-        ARRAY[host, port::text, statement]) AS a (success boolean, result text);
-    IF NOT answer.success THEN
-        PERFORM _callhardening.raise_error('58000', format('node %s:%s did not do its part', host, port),
-            detail => answer.result, hint => 'Call move_call_shard again: it goes on where it has stopped.');
-    END IF;
-    RETURN answer.result;
-END
-$$;
-
-COMMENT ON FUNCTION _callhardening.ask_node(text, int, text) IS
-'runs a statement on one node, in a transaction of its own, and returns its answer. Error: 58000 it has failed';
 
 CREATE FUNCTION _callhardening.shard_place(log regclass, shard bigint, OUT host text, OUT port int)
     LANGUAGE plpgsql STABLE
@@ -239,6 +223,21 @@ COMMENT ON FUNCTION _callhardening.require_target(text, int, regclass) IS
 'a part of move_call_shard: refuses a node that Citus would refuse after the shard is on its way: 22023 no such node, '
 '55000 it takes no shards, or has no reference tables';
 
+CREATE FUNCTION _callhardening.require_part(shard bigint, error text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF error IS NOT NULL THEN
+        PERFORM _callhardening.raise_error('58000', format('the node of shard %s did not do its part', shard),
+            detail => error, hint => 'Call move_call_shard again: it goes on where it has stopped.');
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_part(bigint, text) IS
+'a part of move_call_shard. Error: 58000 a node has failed';
+
 CREATE FUNCTION _callhardening.begin_shard_move(log regclass, shard bigint, to_host text, to_port int, mode text)
     RETURNS boolean
     LANGUAGE plpgsql
@@ -246,6 +245,7 @@ CREATE FUNCTION _callhardening.begin_shard_move(log regclass, shard bigint, to_h
     AS $$
 DECLARE
     place record;
+    answer record;
 BEGIN
     PERFORM _callhardening.require_citus('move_call_shard'::text);
     PERFORM _callhardening.require_relation(log, 'log'::text);
@@ -271,8 +271,9 @@ BEGIN
     END IF;
     -- A note stays in any case: to move a shard to the server where it is gives it back to that server.
     IF (place.host, place.port) <> (to_host, to_port) OR (_callhardening.noted_move(log, shard)).state IS NOT NULL THEN
-        PERFORM _callhardening.ask_node(place.host, place.port,
+        answer := _callhardening.ask_node(place.host, place.port,
             format('SELECT _callhardening.note_move(%L::regclass, %s, %L, %s)', log, shard, to_host, to_port));
+        PERFORM _callhardening.require_part(shard, answer.error);
     END IF;
     RETURN (place.host, place.port) <> (to_host, to_port);
 END
@@ -299,17 +300,19 @@ $$;
 COMMENT ON FUNCTION _callhardening.move_shard_rows(regclass, bigint, text, int, text) IS
 'a part of move_call_shard: Citus moves the rows of the shard and of the shards beside it';
 
-CREATE FUNCTION _callhardening.end_shard_move(log regclass, to_host text, to_port int) RETURNS void
+CREATE FUNCTION _callhardening.end_shard_move(log regclass, shard bigint) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT _callhardening.ask_node(to_host, to_port, format('SELECT _callhardening.attach_node_shards(%L::regclass,
-    %L::regclass, %L)', log, l.calls, to_jsonb(l) - '{log_id,events,calls,adopted,settled_marks}'::text[]))
-FROM _callhardening.logs AS l WHERE l.events = log
+SELECT _callhardening.require_part(shard, CASE
+    WHEN count(*) = 0 THEN 'It did not answer.'
+    WHEN NOT bool_or(a.result IN ('attached', 'was attached', 'detached')) THEN min(a.result) END)
+FROM @extschema@.attach_call_shards(log) AS a WHERE a.shard_id = shard AND a.result <> 'moved away'
 $$;
 
-COMMENT ON FUNCTION _callhardening.end_shard_move(regclass, text, int) IS
-'a part of move_call_shard: attaches the shard on its new server';
+COMMENT ON FUNCTION _callhardening.end_shard_move(regclass, bigint) IS
+'a part of move_call_shard: attaches the shard on its new server. One that its owner has detached stays so. Error: '
+'58000 it is not attached';
 
 CREATE PROCEDURE @extschema@.move_call_shard(log regclass, shard_id bigint, to_host text, to_port int,
         shard_transfer_mode text DEFAULT 'auto')
@@ -324,7 +327,7 @@ BEGIN
         PERFORM _callhardening.move_shard_rows(log, shard_id, to_host, to_port, shard_transfer_mode);
         COMMIT;
     END IF;
-    PERFORM _callhardening.end_shard_move(log, to_host, to_port);
+    PERFORM _callhardening.end_shard_move(log, shard_id);
     COMMIT;
 END
 $$;

@@ -70,36 +70,52 @@ COMMENT ON FUNCTION _callhardening.call_shard_guard(bigint[]) IS
 'takes what keeps Citus from moving these shards until the end of the transaction, and returns whether all of them are '
 'on this server. SECURITY DEFINER, since Citus gives this lock to owners only';
 
+CREATE FUNCTION _callhardening.ask_node(host text, port int, statement text, OUT answer text, OUT error text)
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT CASE WHEN a.success THEN a.result END, CASE WHEN NOT a.success THEN a.result END
+FROM _callhardening.citus_rows('SELECT r.success, r.result
+    FROM pg_catalog.master_run_on_worker(ARRAY[($1)[1]], ARRAY[($1)[2]::int], ARRAY[($1)[3]], false) AS r',
+    ARRAY[host, port::text, statement]) AS a (success boolean, result text)
+$$;
+
+COMMENT ON FUNCTION _callhardening.ask_node(text, int, text) IS
+'what a node answers to a statement with one row and one column, in a transaction of its own, run as the caller; '
+'error: why it does not';
+
 -- A node that does not answer has a row with its error. So has one that Citus does not ask, as it is disabled.
-CREATE FUNCTION _callhardening.ask_nodes(statement text) RETURNS TABLE (node text, answer text, error text)
-    LANGUAGE sql
+CREATE FUNCTION _callhardening.ask_nodes(statement text, warns boolean)
+    RETURNS TABLE (node text, answer text, error text)
+    LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT * FROM _callhardening.citus_rows('
-    SELECT n.nodename || '':'' || n.nodeport, CASE WHEN a.success THEN a.result END,
-        CASE WHEN a.success IS NULL THEN ''the node is disabled'' WHEN NOT a.success THEN a.result END
-    FROM pg_catalog.pg_dist_node AS n LEFT JOIN pg_catalog.run_command_on_all_nodes(($1)[1]) AS a ON a.nodeid = n.nodeid
-    WHERE n.noderole = ''primary''
-    UNION ALL
-    SELECT ''coordinator'', NULL, ''no node knows it: SELECT citus_set_coordinator_host(host, port) on the coordinator''
-    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_dist_node WHERE groupid = 0)
-        AND EXISTS (SELECT FROM pg_catalog.pg_dist_node) ORDER BY 1', ARRAY[statement])
-    AS a (node text, answer text, error text)
+BEGIN
+    FOR node, answer, error IN SELECT * FROM _callhardening.citus_rows('
+        SELECT n.nodename || '':'' || n.nodeport, CASE WHEN a.success THEN a.result END,
+            CASE WHEN a.success IS NULL THEN ''the node is disabled'' WHEN NOT a.success THEN a.result END
+        FROM pg_catalog.pg_dist_node AS n
+        LEFT JOIN pg_catalog.run_command_on_all_nodes(($1)[1]) AS a ON a.nodeid = n.nodeid
+        WHERE n.noderole = ''primary''
+        UNION ALL
+        SELECT ''coordinator'', NULL,
+            ''no node knows it: SELECT citus_set_coordinator_host(host, port) on the coordinator''
+        WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_dist_node WHERE groupid = 0)
+            AND EXISTS (SELECT FROM pg_catalog.pg_dist_node) ORDER BY 1', ARRAY[statement])
+        AS a (node text, answer text, error text)
+    LOOP
+        IF error IS NOT NULL AND warns THEN
+            PERFORM _callhardening.report('WARNING'::text, format('node %s did not answer', node), detail => error,
+                hint => 'What is on this node is not known.'::text);
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END
 $$;
 
-COMMENT ON FUNCTION _callhardening.ask_nodes(text) IS
+COMMENT ON FUNCTION _callhardening.ask_nodes(text, boolean) IS
 'what each node of the cluster answers to a statement with one row and one column, run as the caller; error: it does '
-'not answer. No row: this is no cluster';
-
-CREATE FUNCTION _callhardening.warn_of_silence(node text, error text) RETURNS void
-    LANGUAGE sql
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-SELECT _callhardening.report('WARNING'::text, format('node %s did not answer', node),
-    detail => error, hint => 'What is on this node is not known.'::text)
-$$;
-
-COMMENT ON FUNCTION _callhardening.warn_of_silence(text, text) IS 'a WARNING about a node whose answer is missing';
+'not answer. warns: with a WARNING for such a node. No row: this is no cluster';
 
 -- What a server is told about a shard, or a distributed log, by another server.
 CREATE VIEW _callhardening.shard_logs WITH (security_barrier) AS
@@ -182,7 +198,7 @@ COMMENT ON FUNCTION _callhardening.number_shard(regclass, regclass) IS
 'numbers of its own';
 
 CREATE FUNCTION _callhardening.attach_shard(distributed_log regclass, shard bigint, shard_events regclass,
-        shard_calls regclass, settings _callhardening.logs)
+        shard_calls regclass, settings _callhardening.logs, is_detached boolean)
     RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -203,7 +219,7 @@ BEGIN
     END IF;
     IF answer IS NOT NULL THEN
         RETURN answer;
-    ELSIF EXISTS (SELECT FROM _callhardening.my_detached_logs AS d
+    ELSIF is_detached OR EXISTS (SELECT FROM _callhardening.my_detached_logs AS d
         WHERE d.events = shard_events AND d.state IS NOT NULL) THEN
         RETURN 'detached'; -- attached from the beginning, its state would find all events taken
     END IF;
@@ -221,9 +237,10 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.attach_shard(regclass, bigint, regclass, regclass, _callhardening.logs) IS
+COMMENT ON FUNCTION _callhardening.attach_shard(regclass, bigint, regclass, regclass, _callhardening.logs, boolean) IS
 'makes a shard of a distributed log an event log of this server. With a state of move_call_shard it goes on there. '
-'Otherwise all of its events are delivered from the beginning';
+'Otherwise all of its events are delivered from the beginning. is_detached: it was detached on another server, and '
+'stays so';
 
 CREATE FUNCTION _callhardening.pass_settings(events regclass, settings _callhardening.logs) RETURNS void
     LANGUAGE sql
@@ -243,23 +260,27 @@ $$;
 COMMENT ON FUNCTION _callhardening.pass_settings(regclass, _callhardening.logs) IS
 'gives the distributed log and its shards on this server the settings of another server';
 
-CREATE FUNCTION _callhardening.moved_shards(log regclass) RETURNS TABLE (shard_id bigint, consumers jsonb)
+CREATE FUNCTION _callhardening.moved_shards(log regclass)
+    RETURNS TABLE (shard_id bigint, consumers jsonb, is_detached boolean)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     SET citus.override_table_visibility = off
     AS $$
 SELECT l.shard_id, (SELECT coalesce(jsonb_agg(to_jsonb(c)), '[]') FROM _callhardening.operated_consumers AS c
-    WHERE c.log_id = l.log_id)
+    WHERE c.log_id = l.log_id), false
 FROM _callhardening.my_logs AS l WHERE NOT _callhardening.is_placed_here(l.shard_id)
     AND coalesce(_callhardening.shell_of(l.events) = log, true)
 UNION ALL
-SELECT k.shard_id, jsonb_agg(to_jsonb(k)) FROM _callhardening.my_left_consumers AS k
-WHERE k.log = moved_shards.log GROUP BY k.shard_id
+SELECT _callhardening.shard_of(d.events), '[]', true
+FROM _callhardening.my_detached_logs AS d WHERE d.state IS NOT NULL AND _callhardening.shell_of(d.events) = log
+    AND NOT _callhardening.is_placed_here(_callhardening.shard_of(d.events))
+UNION ALL
+SELECT k.shard_id, k.consumers, k.is_detached FROM _callhardening.my_left_shards AS k WHERE k.log = moved_shards.log
 $$;
 
 COMMENT ON FUNCTION _callhardening.moved_shards(regclass) IS
-'the shards of a distributed log that this server has registered, and Citus has moved away, with their further '
-'consumers. Citus may have dropped the old table since. Shards that it has dropped everywhere are of any log';
+'the shards of a distributed log that this server has registered or detached, and Citus has moved away, with their '
+'further consumers. Citus may have dropped the old table since. Shards that it has dropped everywhere are of any log';
 
 CREATE FUNCTION _callhardening.take_consumers(moved jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -291,43 +312,86 @@ COMMENT ON FUNCTION _callhardening.take_consumers(jsonb) IS
 'a part of attach_call_shards, on each node: gives the shards that have come here the consumers that they had on '
 'another server, from the beginning. Returns the numbers of these shards';
 
-CREATE FUNCTION _callhardening.attach_node_shards(events regclass, calls regclass, settings jsonb) RETURNS jsonb
+CREATE FUNCTION _callhardening.register_distributed_log(events regclass, calls regclass, settings jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET citus.override_table_visibility = off
     AS $$
 DECLARE
     given _callhardening.logs := jsonb_populate_record(NULL::_callhardening.logs, settings);
-    answer jsonb := '[]';
-    place record;
 BEGIN
     PERFORM _callhardening.require_table_owner(events);
-    -- Two sessions would attach a shard twice.
+    -- Two sessions would register it twice.
     PERFORM pg_advisory_xact_lock('_callhardening.logs'::regclass::oid::int, events::oid::int);
-    IF NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = attach_node_shards.events) THEN
+    IF NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = register_distributed_log.events) THEN
         INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column)
         VALUES (events, calls, given.provider, given.lanes, given.shape, given.route_column);
     END IF;
-    UPDATE _callhardening.emptied_logs AS l SET is_emptied = true WHERE l.events = attach_node_shards.events;
+    UPDATE _callhardening.emptied_logs AS l SET is_emptied = true WHERE l.events = register_distributed_log.events;
     UPDATE _callhardening.shard_logs AS l SET signed = true
-    WHERE l.events = attach_node_shards.events AND given.signed;
-    FOR place IN SELECT * FROM _callhardening.local_shards(events) LOOP
-        answer := answer || jsonb_build_object('shard_id', place.shard_id, 'result', _callhardening.attach_shard(
-            events, place.shard_id, place.shard::regclass, place.calls_shard::regclass, given));
-    END LOOP;
-    answer := answer || (SELECT coalesce(jsonb_agg(to_jsonb(m) || '{"result": "moved away"}'), '[]')
-        FROM _callhardening.moved_shards(events) AS m);
+    WHERE l.events = register_distributed_log.events AND given.signed;
     PERFORM _callhardening.pass_settings(events, given);
-    UPDATE _callhardening.shard_logs AS l SET has_new_shards = true
-    WHERE l.events = attach_node_shards.events
-        AND answer @? '$[*] ? (@.result == "attached" || @.result == "adopted")';
-    RETURN answer;
+    RETURN (SELECT coalesce(jsonb_agg(jsonb_build_object('shard_id', s.shard_id, 'result',
+            CASE WHEN l.log_id IS NULL THEN 'new' ELSE 'was attached' END)), '[]')
+        FROM _callhardening.local_shards(events) AS s LEFT JOIN _callhardening.logs AS l ON l.events::text = s.shard)
+        || (SELECT coalesce(jsonb_agg(to_jsonb(m) || '{"result": "moved away"}'), '[]')
+            FROM _callhardening.moved_shards(events) AS m);
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.attach_node_shards(regclass, regclass, jsonb) IS
-'a part of attach_call_shards, on each node: registers the distributed log and its shards on this server with these '
-'settings of it. Returns an array of shard_id and result, with the shards that are on another server now';
+COMMENT ON FUNCTION _callhardening.register_distributed_log(regclass, regclass, jsonb) IS
+'a part of attach_call_shards, on each node: registers the distributed log on this server, and gives it and its '
+'attached shards these settings. Returns an array of shard_id and result, with the shards that are on another server '
+'now';
+
+CREATE FUNCTION _callhardening.attach_node_shard(events regclass, shard bigint, settings jsonb, is_detached boolean)
+    RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+DECLARE
+    given _callhardening.logs := jsonb_populate_record(NULL::_callhardening.logs, settings);
+    answer text;
+BEGIN
+    PERFORM _callhardening.require_table_owner(events);
+    -- Two sessions would attach it twice.
+    PERFORM pg_advisory_xact_lock('_callhardening.logs'::regclass::oid::int, events::oid::int);
+    answer := (SELECT _callhardening.attach_shard(events, s.shard_id, s.shard::regclass, s.calls_shard::regclass,
+        given, is_detached) FROM _callhardening.local_shards(events) AS s WHERE s.shard_id = attach_node_shard.shard);
+    PERFORM _callhardening.pass_settings(events, given);
+    UPDATE _callhardening.shard_logs AS l SET has_new_shards = true
+    WHERE l.events = attach_node_shard.events AND answer IN ('attached', 'adopted');
+    RETURN coalesce(answer, 'moved away');
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.attach_node_shard(regclass, bigint, jsonb, boolean) IS
+'a part of attach_call_shards, on the node of a shard that is no log: attach_shard with the settings of the '
+'distributed log';
+
+-- In a transaction of its own: a receiver with events of two shards would wait for both, and hold one of them.
+CREATE FUNCTION _callhardening.attach_new_shard(log regclass, shard bigint, settings jsonb, is_detached boolean)
+    RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    answer record;
+BEGIN
+    SELECT a.* INTO answer FROM _callhardening.place_of_shard(shard) AS p CROSS JOIN LATERAL _callhardening.ask_node(
+        p.host, p.port, format('SELECT _callhardening.attach_node_shard(%L::regclass, %s, %L, %L)', log, shard,
+            settings, is_detached)) AS a;
+    IF answer.error IS NOT NULL THEN
+        PERFORM _callhardening.report('WARNING'::text, format('shard %s of %s was not attached', shard, log),
+            detail => answer.error, hint => 'Call attach_call_shards again.'::text);
+    END IF;
+    RETURN coalesce(answer.error, answer.answer);
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.attach_new_shard(regclass, bigint, jsonb, boolean) IS
+'a part of attach_call_shards: has a shard attached by its node. An error there is a WARNING, and returned';
 
 CREATE FUNCTION _callhardening.forget_moved_shards(log regclass, taken jsonb) RETURNS void
     LANGUAGE sql
@@ -339,21 +403,23 @@ FROM _callhardening.my_logs AS l JOIN _callhardening.moved_shards(log) AS m ON m
 WHERE f.log_id = l.log_id AND NOT _callhardening.is_placed_here(l.shard_id)
     AND (m.consumers = '[]' OR taken @> to_jsonb(m.shard_id)
     OR (_callhardening.place_of_shard(m.shard_id)).relation IS NULL);
-UPDATE _callhardening.my_left_consumers AS k SET is_taken = true WHERE k.log = forget_moved_shards.log
-    AND (taken @> to_jsonb(k.shard_id) OR (_callhardening.place_of_shard(k.shard_id)).relation IS NULL)
+UPDATE _callhardening.my_left_shards AS k SET is_taken = true WHERE k.log = forget_moved_shards.log
+    AND (taken @> to_jsonb(k.shard_id) OR (_callhardening.place_of_shard(k.shard_id)).relation IS NULL);
+UPDATE _callhardening.my_detached_logs AS d SET is_forgotten = true WHERE _callhardening.shell_of(d.events) = log
+    AND taken @> to_jsonb(_callhardening.shard_of(d.events))
+    AND NOT _callhardening.is_placed_here(_callhardening.shard_of(d.events))
 $$;
 
 COMMENT ON FUNCTION _callhardening.forget_moved_shards(regclass, jsonb) IS
-'a part of attach_call_shards, on each node: forgets the shards that are on another server now. Those with consumers '
-'must be among the shards that take_consumers returned there, or be dropped';
+'a part of attach_call_shards, on each node: forgets the shards that are on another server now. Those with consumers, '
+'and detached ones, must be among the shards that take_consumers returned there, or be dropped';
 
 CREATE FUNCTION _callhardening.follow_moved_shards(log regclass, moved jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    taken jsonb := '[]';
-    answer record;
+    taken jsonb;
     gone record;
 BEGIN
     FOR gone IN SELECT m.shard_id, (SELECT string_agg(c ->> 'name', ', ') FROM jsonb_array_elements(m.consumers) AS c)
@@ -365,17 +431,12 @@ BEGIN
             gone.names), detail => 'Citus has no such shard any more.', hint => 'For each shard in its place, call '
             'create_call_consumer(shard, name, from_beginning => true) on its node.');
     END LOOP;
-    FOR answer IN SELECT * FROM _callhardening.ask_nodes(
-        format('SELECT _callhardening.take_consumers(%L)', moved))
-    LOOP
-        IF answer.error IS NOT NULL THEN
-            PERFORM _callhardening.warn_of_silence(answer.node, answer.error);
-        END IF;
-        taken := taken || coalesce(answer.answer::jsonb, '[]');
-    END LOOP;
+    taken := (SELECT coalesce(jsonb_agg(t), '[]') FROM _callhardening.ask_nodes(
+            format('SELECT _callhardening.take_consumers(%L)', moved), true) AS n
+        CROSS JOIN LATERAL jsonb_array_elements(n.answer::jsonb) AS t);
     -- Not before: a node that fails in between leaves them for the next call.
     PERFORM FROM _callhardening.ask_nodes(format('SELECT _callhardening.forget_moved_shards(%L::regclass, %L)', log,
-        taken));
+        taken), false);
 END
 $$;
 
@@ -415,14 +476,12 @@ COMMENT ON FUNCTION _callhardening.require_attachable_shards(_callhardening.logs
 'a part of attach_call_shards: refuses (0A000) a log of harden_call_events or of changes, and one with further '
 'consumers';
 
-CREATE FUNCTION @extschema@.attach_call_shards(log regclass) RETURNS TABLE (shard_id bigint, node text, result text)
-    LANGUAGE plpgsql
+CREATE FUNCTION _callhardening.require_distributed_log(log regclass) RETURNS _callhardening.logs
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     known _callhardening.logs;
-    answer record;
-    moved jsonb := '[]';
 BEGIN
     PERFORM _callhardening.require_citus('attach_call_shards'::text);
     PERFORM _callhardening.require_relation(log, 'log'::text);
@@ -436,24 +495,40 @@ BEGIN
     END IF;
     PERFORM _callhardening.require_table_owner(log);
     PERFORM _callhardening.require_attachable_shards(known);
+    RETURN known;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_distributed_log(regclass) IS
+'a part of attach_call_shards: the row of the log in logs. Its errors are those of attach_call_shards';
+
+CREATE FUNCTION @extschema@.attach_call_shards(log regclass) RETURNS TABLE (shard_id bigint, node text, result text)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    known _callhardening.logs := _callhardening.require_distributed_log(log);
+    settings jsonb := to_jsonb(known) - '{log_id,events,calls,adopted,settled_marks}'::text[];
+    found jsonb;
+    moved jsonb;
+BEGIN
     IF known.notify THEN
         PERFORM _callhardening.report('WARNING'::text, format('event log %s does not notify any more', log),
             detail => 'A notification cannot be part of a transaction on several nodes.',
             hint => 'Start a worker in the server (start_call_worker), or wait with wait_for_call_events.');
     END IF;
-    FOR answer IN SELECT * FROM _callhardening.ask_nodes(
-        format('SELECT _callhardening.attach_node_shards(%L::regclass, %L::regclass, %L)', log, known.calls,
-            to_jsonb(known) - '{log_id,events,calls,adopted,settled_marks}'::text[]))
-    LOOP
-        IF answer.error IS NOT NULL THEN
-            PERFORM _callhardening.warn_of_silence(answer.node, answer.error);
-            RETURN QUERY SELECT NULL::bigint, answer.node, answer.error;
-        END IF;
-        RETURN QUERY SELECT s.shard_id, answer.node, s.result
-        FROM jsonb_to_recordset(answer.answer::jsonb) AS s (shard_id bigint, result text) ORDER BY s.shard_id;
-        moved := moved || coalesce(
-            jsonb_path_query_array(answer.answer::jsonb, '$[*] ? (@.result == "moved away")'), '[]');
-    END LOOP;
+    found := (SELECT coalesce(jsonb_agg(coalesce(s, jsonb_build_object('result', n.error))
+            || jsonb_build_object('node', n.node)), '[]')
+        FROM _callhardening.ask_nodes(format('SELECT _callhardening.register_distributed_log(%L::regclass,
+            %L::regclass, %L)', log, known.calls, settings), true) AS n
+        LEFT JOIN LATERAL jsonb_array_elements(n.answer::jsonb) AS s ON true
+        WHERE n.error IS NOT NULL OR s IS NOT NULL);
+    moved := jsonb_path_query_array(found, '$[*] ? (@.result == "moved away")');
+    RETURN QUERY SELECT f.shard_id, f.node, CASE WHEN f.result = 'new' THEN _callhardening.attach_new_shard(log,
+        f.shard_id, settings, moved @> jsonb_build_array(jsonb_build_object('shard_id', f.shard_id, 'is_detached',
+        true))) ELSE f.result END
+    FROM (SELECT * FROM jsonb_to_recordset(found) AS r (shard_id bigint, node text, result text)
+        ORDER BY r.node, r.shard_id) AS f;
     IF moved <> '[]' THEN
         PERFORM _callhardening.follow_moved_shards(log, moved);
     END IF;
@@ -463,13 +538,15 @@ REVOKE EXECUTE ON FUNCTION @extschema@.attach_call_shards(regclass) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'attach_call_shards');
 
 COMMENT ON FUNCTION @extschema@.attach_call_shards(regclass) IS
-'Makes each shard of a distributed log an event log of the server that has it, and passes the
-settings of the log on to all servers. The log is one of create_distributed_call_tables, or one of
-a schema distributed by citus_schema_distribute. Returns a row for each shard. Call it after the creation,
-and let a scheduler call it: it does nothing where nothing is to do. After a move, a split or a
-restore by other means than move_call_shard, all events of a shard that are not purged are
-delivered once more, to each of its consumers. Consumers do not follow a split: they are a
-WARNING. A node that does not answer is a WARNING and a row without a shard.
+'Makes each shard of a distributed log an event log of the server that has it, each in a transaction
+of its own, and passes the settings of the log on to all servers. The log is one of
+create_distributed_call_tables, or one of a schema distributed by citus_schema_distribute. Returns
+a row for each shard. Call it after the creation, and let a scheduler call it: it does nothing where
+nothing is to do. After a move, a split or a restore by other means than move_call_shard, all events
+of a shard that are not purged are delivered once more, to each of its consumers. Consumers do not
+follow a split: they are a WARNING. A shard that was detached stays so, wherever Citus moves it. A
+node that does not answer is a WARNING and a row without a shard. A shard that its node cannot
+attach is a WARNING and a row with the error.
 - log: the distributed log; name it on the server where it was created or configured
 - node: host and port
 - result: attached, was attached, moved away (from this node), on its way (call move_call_shard

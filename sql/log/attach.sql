@@ -451,6 +451,7 @@ COMMENT ON FUNCTION _callhardening.settings_of_state(regclass, regclass, jsonb) 
 'the calls table has another type of key, or event_seq no sequence';
 
 -- Events with a mark, or without a stamp, come as new ones. With a foreign state, the others could count as settled.
+-- Each attach takes lanes above those of before. Numbers alone do not tell: each node of Citus has numbers of its own.
 CREATE FUNCTION _callhardening.compare_with_state(events regclass, state jsonb, OUT equal bigint, OUT other bigint,
         OUT later bigint, OUT is_stamped boolean)
     LANGUAGE sql
@@ -468,10 +469,15 @@ SELECT r.* FROM _callhardening.query_as_owner(events, format('
         JOIN %1$s AS e ON e.event_seq = n.event_seq GROUP BY n.event_seq, n.lane, n.xid)
     SELECT (SELECT coalesce(sum(equal), 0) FROM named)::bigint,
         (SELECT min(event_seq) FROM named WHERE equal = 0 AND stamped > 0),
-        (SELECT e.event_seq FROM %1$s AS e WHERE e.event_seq > CAST($1[2] AS bigint) AND e.event_lane >= 0
-            AND e.event_xid < _callhardening.first_restore_mark() ORDER BY e.event_seq LIMIT 1),
+        (SELECT min(l.event_seq) FROM (
+            (SELECT e.event_seq FROM %1$s AS e WHERE e.event_seq > CAST($1[2] AS bigint) AND e.event_lane >= 0
+                AND e.event_xid < _callhardening.first_restore_mark() ORDER BY e.event_seq LIMIT 1)
+            UNION ALL
+            (SELECT e.event_seq FROM %1$s AS e WHERE e.event_lane >= CAST($1[3] AS int)
+                AND e.event_xid < _callhardening.first_restore_mark() ORDER BY e.event_lane LIMIT 1)) AS l),
         EXISTS (SELECT FROM %1$s AS e WHERE e.event_lane >= 0 AND e.event_xid < _callhardening.first_restore_mark())',
-    events), ARRAY[(state -> 'events')::text, state ->> 'last_seq'])
+    events), ARRAY[(state -> 'events')::text, state ->> 'last_seq',
+        ((state #>> '{settings,first_lane}')::int + (state #>> '{settings,lanes}')::int)::text])
     AS r (equal bigint, other bigint, later bigint, is_stamped boolean)
 $$;
 

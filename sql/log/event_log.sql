@@ -979,48 +979,77 @@ Errors:
 
 -- Citus drops the old table of a moved shard some seconds after the move. Not dumped: the shards of another cluster
 -- have other numbers.
-CREATE TABLE _callhardening.left_consumers (
-    shard_id bigint,
-    name name,
+CREATE TABLE _callhardening.left_shards (
+    shard_id bigint CONSTRAINT left_shards_pkey PRIMARY KEY,
     log regclass NOT NULL,
-    max_attempts int,
-    retry_base interval,
-    retry_cap interval,
-    max_retrying int,
-    CONSTRAINT left_consumers_pkey PRIMARY KEY (shard_id, name)
+    consumers jsonb NOT NULL,
+    is_detached boolean NOT NULL
 );
-REVOKE ALL ON _callhardening.left_consumers FROM PUBLIC;
+REVOKE ALL ON _callhardening.left_shards FROM PUBLIC;
 
-COMMENT ON TABLE _callhardening.left_consumers IS
-'consumers of shards that were here, and that their new server has not taken yet. log: the distributed log';
+COMMENT ON TABLE _callhardening.left_shards IS
+'shards that were here, with what their new server does not know yet';
+COMMENT ON COLUMN _callhardening.left_shards.log IS 'the distributed log';
+COMMENT ON COLUMN _callhardening.left_shards.consumers IS 'the rows of consumers beside the default one, as an array';
+COMMENT ON COLUMN _callhardening.left_shards.is_detached IS
+'true: its owner has the state. Attached without it, all events would come once more';
 
-CREATE VIEW _callhardening.my_left_consumers WITH (security_barrier) AS
-SELECT k.*, false AS is_taken FROM _callhardening.left_consumers k WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
+CREATE VIEW _callhardening.my_left_shards WITH (security_barrier) AS
+SELECT k.*, false AS is_taken FROM _callhardening.left_shards k WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
     WHERE c.oid OPERATOR(pg_catalog.=) k.log::oid AND pg_catalog.pg_has_role(c.relowner, 'USAGE'));
-REVOKE ALL ON _callhardening.my_left_consumers FROM PUBLIC;
+REVOKE ALL ON _callhardening.my_left_shards FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
-    ('own', 'my_left_consumers', 'SELECT', NULL),
-    ('own', 'my_left_consumers', 'UPDATE', '{shard_id, name, log, max_attempts, retry_base, retry_cap, max_retrying}');
+    ('own', 'my_left_shards', 'SELECT', NULL),
+    ('own', 'my_left_shards', 'UPDATE', '{shard_id, log, consumers, is_detached}');
 
-COMMENT ON VIEW _callhardening.my_left_consumers IS
-'the rows of left_consumers for the caller''s logs: attach_call_shards sets is_taken to remove them';
+COMMENT ON VIEW _callhardening.my_left_shards IS
+'the rows of left_shards for the caller''s logs: attach_call_shards sets is_taken to remove them';
 
-CREATE FUNCTION _callhardening.remove_left_consumer() RETURNS trigger
+CREATE FUNCTION _callhardening.remove_left_shard() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
     IF NEW.is_taken THEN
-        DELETE FROM _callhardening.left_consumers AS k WHERE k.shard_id = OLD.shard_id AND k.name = OLD.name;
+        DELETE FROM _callhardening.left_shards AS k WHERE k.shard_id = OLD.shard_id;
     END IF;
     RETURN NEW;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.remove_left_consumer() FROM PUBLIC;
-CREATE TRIGGER remove_left_consumer INSTEAD OF UPDATE ON _callhardening.my_left_consumers FOR EACH ROW
-    EXECUTE FUNCTION _callhardening.remove_left_consumer();
+REVOKE EXECUTE ON FUNCTION _callhardening.remove_left_shard() FROM PUBLIC;
+CREATE TRIGGER remove_left_shard INSTEAD OF UPDATE ON _callhardening.my_left_shards FOR EACH ROW
+    EXECUTE FUNCTION _callhardening.remove_left_shard();
 
-COMMENT ON FUNCTION _callhardening.remove_left_consumer() IS
-'trigger function: forgets a consumer that has followed its shard, for an owner without rights on left_consumers';
+COMMENT ON FUNCTION _callhardening.remove_left_shard() IS
+'trigger function: forgets a shard that its new server knows, for an owner without rights on left_shards';
+
+CREATE FUNCTION _callhardening.keep_left_shards() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+BEGIN
+    INSERT INTO _callhardening.left_shards
+    SELECT n.shard_id, s.log, k.consumers, k.is_detached
+    FROM (SELECT l.events, jsonb_agg(to_jsonb(c)) AS consumers, false AS is_detached
+          FROM _callhardening.logs AS l
+          JOIN _callhardening.consumers AS c ON c.log_id = l.log_id AND c.consumer_id <> l.log_id
+          WHERE l.shard_id IS NOT NULL GROUP BY l.log_id
+          UNION ALL
+          SELECT d.events, '[]', true FROM _callhardening.detached_logs AS d WHERE d.state IS NOT NULL) AS k
+    JOIN pg_event_trigger_dropped_objects() AS d ON d.objid = k.events AND d.objsubid = 0
+    CROSS JOIN LATERAL (SELECT substring(d.object_name FROM '_([0-9]{1,18})$')::bigint) AS n (shard_id)
+    -- After a split Citus does not know the shard, and its name does.
+    CROSS JOIN LATERAL (SELECT coalesce((_callhardening.place_of_shard(n.shard_id)).relation,
+        to_regclass(format('%I.%I', d.schema_name, regexp_replace(d.object_name, '_[0-9]+$', ''))))) AS s (log)
+    WHERE NOT _callhardening.is_placed_here(n.shard_id) AND _callhardening.distribution(s.log) IS NOT NULL
+    ON CONFLICT (shard_id) DO UPDATE SET log = excluded.log, consumers = excluded.consumers,
+        is_detached = excluded.is_detached;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION _callhardening.keep_left_shards() FROM PUBLIC;
+
+COMMENT ON FUNCTION _callhardening.keep_left_shards() IS
+'a part of forget_dropped_call_event_logs: keeps what a new server does not know of a moved shard that is dropped here';
 
 -- A dropped log takes along what is remembered about it: its oid may come back as another table.
 CREATE FUNCTION _callhardening.forget_dropped_call_event_logs() RETURNS event_trigger
@@ -1033,18 +1062,9 @@ DECLARE
     schemas text[] := ARRAY(SELECT object_name FROM pg_event_trigger_dropped_objects()
                             WHERE classid = 'pg_namespace'::regclass);
 BEGIN
-    INSERT INTO _callhardening.left_consumers
-    SELECT l.shard_id, c.name, s.oid, c.max_attempts, c.retry_base, c.retry_cap, c.max_retrying
-    FROM _callhardening.logs AS l
-    JOIN _callhardening.consumers AS c ON c.log_id = l.log_id AND c.consumer_id <> l.log_id
-    JOIN pg_event_trigger_dropped_objects() AS d ON d.objid = l.events AND d.objsubid = 0
-    -- After a split Citus does not know the shard, and its name does.
-    JOIN pg_namespace AS n ON n.nspname = d.schema_name
-    JOIN pg_class AS s ON s.relnamespace = n.oid AND s.relname = regexp_replace(d.object_name, '_[0-9]+$', '')
-    WHERE NOT _callhardening.is_placed_here(l.shard_id) AND _callhardening.distribution(s.oid) IS NOT NULL
-    ON CONFLICT DO NOTHING;
+    PERFORM _callhardening.keep_left_shards();
     DELETE FROM _callhardening.logs WHERE events IN (SELECT unnest(relations));
-    DELETE FROM _callhardening.left_consumers WHERE log IN (SELECT unnest(relations));
+    DELETE FROM _callhardening.left_shards WHERE log IN (SELECT unnest(relations));
     DELETE FROM _callhardening.detached_logs WHERE events IN (SELECT unnest(relations));
     -- A number would be dumped in the place of its name, and be another table where that is restored.
     UPDATE _callhardening.logs SET calls = 0 WHERE calls IN (SELECT unnest(relations));

@@ -369,8 +369,7 @@ CREATE FUNCTION _callhardening.elsewhere_health(calls regclass) RETURNS SETOF _c
     AS $$
 SELECT k.figure, NULL::numeric, k.unit, 'warning',
     'not known here: each shard has figures of its own on its node: '
-        || coalesce((SELECT string_agg(format('call_health(%L) on %s:%s', s.shard, s.node, s.port), ', '
-               ORDER BY s.shard_id) FROM (SELECT * FROM _callhardening.shards_of(calls) LIMIT 4) AS s), 'it has none')
+        || coalesce(_callhardening.first_shards(calls, 'call_health(%L) on %s:%s'), 'it has none')
 FROM (VALUES ('refused_hour', 'issues'), ('refused_day', 'issues'), ('unknown_words_hour', 'issues'),
     ('unknown_words_day', 'issues'), ('unusable_bodies_hour', 'issues'), ('unusable_bodies_day', 'issues'),
     ('pending', 'events'), ('dead', 'events'), ('oldest_pending', 'seconds'), ('oldest_locked', 'seconds'),

@@ -311,6 +311,18 @@ INSERT INTO again OVERRIDING SYSTEM VALUE SELECT * FROM copied;
 SELECT attach('third', 'again');
 SELECT attach('copied', 'again');
 
+-- Another node of Citus has lower numbers. The lanes tell that a log went on.
+CREATE TABLE lower (LIKE call_events INCLUDING ALL);
+INSERT INTO lower OVERRIDING SYSTEM VALUE SELECT * FROM call_events;
+SELECT attach('third', 'lower');
+INSERT INTO lower (event_seq, payload) OVERRIDING SYSTEM VALUE VALUES (-1, '{"call_id": 1, "state": "ended"}');
+INSERT INTO states VALUES ('lower', detach_call_event_log('lower'));
+CREATE TABLE moved (LIKE call_events INCLUDING ALL);
+INSERT INTO moved OVERRIDING SYSTEM VALUE SELECT * FROM lower;
+SELECT attach('third', 'moved');
+SELECT attach('lower', 'moved');
+DROP TABLE lower, moved;
+
 -- In its place, the hints name what begins anew: a state is kept here.
 UPDATE call_events SET event_xid = '3' WHERE event_seq = 1025;
 SELECT attach_call_event_log('call_events', 'calls');

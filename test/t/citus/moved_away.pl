@@ -139,7 +139,7 @@ is($cluster->sql($target, 'SELECT count(*) FROM call_event_logs WHERE shard_id I
 $cluster->sql(0, q{SELECT attach_call_shards('t.call_events')});
 is($cluster->sql($source, "SELECT max_attempts FROM _callhardening.consumers WHERE name = 'billing'"), 3,
 	'the consumer has followed the shard back');
-is($cluster->sql($target, 'SELECT count(*) FROM _callhardening.left_consumers'), 0, 'once');
+is($cluster->sql($target, 'SELECT count(*) FROM _callhardening.left_shards'), 0, 'once');
 ($source, $target) = ($target, $source);
 
 # It moves there and back, and Citus drops the old table meanwhile: the log that is here again stays.

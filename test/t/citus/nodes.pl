@@ -62,6 +62,12 @@ is($cluster->sql(2, 'SELECT string_agg(kind || table_name, $$ $$ ORDER BY kind) 
 	'unknown_statust.calls unparsable_bodyt.call_events', 'issues name the distributed table');
 is($cluster->sql(2, 'SELECT log, lane, is_answered FROM cluster_call_dead_events'), 't.call_events|-1|t', 'dead events too');
 is($cluster->sql(1, q{SELECT count(*) FROM cluster_call_enforcement WHERE level = 'gap'}), 0, 'no node has a gap');
+like($cluster->sql(0, q{SELECT detail FROM call_enforcement WHERE gap = 'distributed' AND relation = 't.call_events'::regclass}),
+	qr/^Citus has distributed the log: its events are in (t\.call_events_\d+ on \S+:\d+, ){4}and 2 more$/,
+	'a note names the first shards, and says how many more there are');
+like($cluster->sql(0, q{SELECT min(why) FROM call_health('t.calls') WHERE figure = 'pending'}),
+	qr/: (call_health\('t\.calls_\d+'\) on \S+, ){4}and 2 more$/,
+	'and so does call_health');
 
 is($cluster->sql(0, 'SELECT count(*) FROM call_event_counts'), 0, 'a distributed log has no counts: its shards have them');
 is($cluster->sql(0, q{SELECT call_report() @? '$.logs.**.waiting ? (@ != null)'}), 'f', 'nor is it known how many of its events wait');

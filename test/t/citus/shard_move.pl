@@ -141,7 +141,7 @@ begin_move('t.call_events', $shard, $to);
 # Citus moves it, and the last step is missing.
 $cluster->sql(0, sprintf('SELECT citus_move_shard_placement(%d, %s, %s, $$block_writes$$)', $shard, $cluster->host_and_port($from),
 	$cluster->host_and_port($to)));
-is($cluster->sql(0, "SELECT result FROM attach_call_shards('t.call_events') WHERE shard_id = $shard"), 'attached',
+is($cluster->sql(0, "SELECT result FROM attach_call_shards('t.call_events') WHERE shard_id = $shard AND result ~ '^attached'"), 'attached',
 	'attach_call_shards does the last step of a move');
 process_all();
 is($claimed + $completed, $cluster->sql(0, 'SELECT count(*) FROM t.call_events'), 'exactly once, after all of it');
@@ -187,6 +187,18 @@ unlike($cluster->messages(0, sprintf("CALL move_call_shard('n.call_events', %d, 
 is($cluster->sql($third, "SELECT count(*) FROM call_event_logs WHERE shard_id = $number"), 1, 'it can be moved on');
 $other = $third;
 
+# What its owner has detached stays so. He has its state.
+my $kept = $cluster->sql($other, "SELECT detach_call_event_log('$events')");
+$cluster->sql(0, sprintf("CALL move_call_shard('n.call_events', %d, %s)", $number, $cluster->host_and_port($node)));
+is($cluster->sql(0, q{SELECT result FROM attach_call_shards('n.call_events') WHERE result <> 'moved away'}), 'detached',
+	'a detached shard moves as it is');
+$cluster->sql($node, "SELECT attach_call_event_log('$events', (SELECT s.relation FROM _callhardening.local_shards() AS s
+    WHERE s.shell = 'n.calls'::regclass), '$kept')");
+is($cluster->sql(0, q{SELECT string_agg(result, ' ' ORDER BY result) FROM attach_call_shards('n.call_events')}), 'moved away was attached',
+	'until he attaches it');
+is($cluster->sql(0, q{SELECT result FROM attach_call_shards('n.call_events')}), 'was attached', 'the node of before forgets it');
+($other, $node) = ($node, $other);
+
 # An attach waits for a move of Citus, and is refused after it.
 my ($host_and_port, $answer) = ($cluster->host_and_port($node));
 my $state = $cluster->sql($other, "SELECT detach_call_event_log('$events')");
@@ -206,8 +218,8 @@ $attacher->quit;
 
 # An event without a call that comes beside attach_call_shards is buried.
 my $session = $cluster->node($node)->background_psql('postgres');
-$session->query_safe(q{BEGIN; SELECT _callhardening.attach_node_shards(l.events, l.calls, to_jsonb(l) - '{log_id,events,calls}'::text[])
-    FROM _callhardening.logs AS l WHERE l.events = 'n.call_events'::regclass});
+$session->query_safe(qq{BEGIN; SELECT _callhardening.attach_node_shard(l.events, $number, to_jsonb(l) - '{log_id,events,calls}'::text[],
+    false) FROM _callhardening.logs AS l WHERE l.events = 'n.call_events'::regclass});
 my $receiver = $cluster->node(0)->background_psql('postgres');
 $receiver->query_until(qr/begins/, "\\echo begins\nSELECT ingest_call_event('no call at all', 'n.call_events');\n\\echo ends\n");
 ok($cluster->node($node)->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity
@@ -218,6 +230,36 @@ $receiver->query_until(qr/ends/, '');
 $receiver->quit;
 is($cluster->sql($node, 'SELECT count(*) FROM call_dead_events WHERE log_id = (SELECT log_id FROM call_event_logs'
 	  . " WHERE shard_id = $number)"), 1, 'its event is a dead one');
+
+# A receiver has events of two shards of one node in a transaction. attach_call_shards waits for it, and holds neither.
+$cluster->sql(0, q{CREATE SCHEMA d; SELECT create_distributed_call_tables('d', 6, 2)});
+my ($at, $first, $second) = split /\|/, $cluster->sql(0, q{SELECT nodeport, min(shardid), max(shardid) FROM citus_shards
+    WHERE table_name = 'd.call_events'::regclass GROUP BY nodeport ORDER BY nodeport LIMIT 1});
+my ($key, $other_key) = map { $cluster->sql(0, qq{SELECT n FROM generate_series(1, 1000) AS n
+    WHERE get_shard_id_for_distribution_column('d.call_events', n) = $_ LIMIT 1}) } $second, $first;
+my $writer = $cluster->node(0)->background_psql('postgres', on_error_stop => 0);
+$writer->query_safe(qq{BEGIN; SELECT ingest_call_event('{"call_id": $key, "state": "ringing"}', 'd.call_events')});
+my $caller = $cluster->node(0)->background_psql('postgres');
+$caller->query_until(qr/begins/, "\\echo begins\nSELECT shard_id, result FROM attach_call_shards('d.call_events');\n\\echo ends\n");
+my ($waits) = grep { $cluster->node($_)->port == $at } @workers;
+ok($cluster->node($waits)->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity
+    WHERE wait_event_type = 'Lock' AND query LIKE '%attach_node_shard%' AND pid <> pg_backend_pid()}), 'the attach waits');
+$writer->query(qq{SELECT ingest_call_event('{"call_id": $other_key, "state": "ringing"}', 'd.call_events'); COMMIT});
+is($writer->{stderr}, '', 'the receiver goes on');
+$writer->quit;
+is(() = $caller->query_until(qr/ends/, '') =~ /\|attached/g, 6, 'and each shard is attached');
+$caller->quit;
+
+# A shard that its node cannot attach is a row and a warning, and the others are attached.
+$cluster->sql(0, q{CREATE SCHEMA f; SELECT create_distributed_call_tables('f', 6, 2)});
+$cluster->sql(0, q{CREATE ROLE owner; ALTER TABLE f.call_moving OWNER TO owner});
+like($cluster->messages(0, q{SELECT * FROM attach_call_shards('f.call_events')}),
+	qr/WARNING: .*shard \d+ of f\.call_events was not attached.*call_moving/s,
+	'a table call_moving of another owner has no states for this log');
+is($cluster->sql(0, q{SELECT count(*) FROM attach_call_shards('f.call_events') WHERE result ~ 'has no table call_moving'}), 6,
+	'each shard has a row with the error');
+$cluster->sql(0, q{ALTER TABLE f.call_moving OWNER TO CURRENT_USER});
+is($cluster->sql(0, q{SELECT count(*) FROM attach_call_shards('f.call_events') WHERE result = 'attached'}), 6, 'until it is given back');
 
 # A name with a sign of format()
 $cluster->sql(0, q{CREATE SCHEMA "a%eb"; SELECT create_call_tables('a%eb')});
