@@ -502,6 +502,22 @@ $$;
 COMMENT ON FUNCTION _callhardening.require_distributed_log(regclass) IS
 'a part of attach_call_shards: the row of the log in logs. Its errors are those of attach_call_shards';
 
+CREATE FUNCTION _callhardening.shards_of_nodes(log regclass, calls regclass, settings jsonb) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT coalesce(jsonb_agg(coalesce(s, jsonb_build_object('result', n.error)) || jsonb_build_object('node', n.node)),
+    '[]')
+FROM _callhardening.ask_nodes(format('SELECT _callhardening.register_distributed_log(%L::regclass, %L::regclass, %L)',
+    log, calls, settings), true) AS n
+LEFT JOIN LATERAL jsonb_array_elements(n.answer::jsonb) AS s ON true
+WHERE n.error IS NOT NULL OR s IS NOT NULL
+$$;
+
+COMMENT ON FUNCTION _callhardening.shards_of_nodes(regclass, regclass, jsonb) IS
+'a part of attach_call_shards: what register_distributed_log returns on all nodes, with the node in each element. A '
+'node that does not answer has one with its error as result';
+
 CREATE FUNCTION @extschema@.attach_call_shards(log regclass) RETURNS TABLE (shard_id bigint, node text, result text)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -517,12 +533,7 @@ BEGIN
             detail => 'A notification cannot be part of a transaction on several nodes.',
             hint => 'Start a worker in the server (start_call_worker), or wait with wait_for_call_events.');
     END IF;
-    found := (SELECT coalesce(jsonb_agg(coalesce(s, jsonb_build_object('result', n.error))
-            || jsonb_build_object('node', n.node)), '[]')
-        FROM _callhardening.ask_nodes(format('SELECT _callhardening.register_distributed_log(%L::regclass,
-            %L::regclass, %L)', log, known.calls, settings), true) AS n
-        LEFT JOIN LATERAL jsonb_array_elements(n.answer::jsonb) AS s ON true
-        WHERE n.error IS NOT NULL OR s IS NOT NULL);
+    found := _callhardening.shards_of_nodes(log, known.calls, settings);
     moved := jsonb_path_query_array(found, '$[*] ? (@.result == "moved away")');
     RETURN QUERY SELECT f.shard_id, f.node, CASE WHEN f.result = 'new' THEN _callhardening.attach_new_shard(log,
         f.shard_id, settings, moved @> jsonb_build_array(jsonb_build_object('shard_id', f.shard_id, 'is_detached',

@@ -237,6 +237,7 @@ SELECT statement FROM (VALUES
     (69.5, 'SELECT ' || test.call('create_distributed_call_tables', 'a"b')),
     (69.5, 'SELECT ' || test.call('attach_call_shards', '"has space".call_events')),
     (69.5, 'SELECT pg_catalog.count(*) FROM _callhardening.ask_nodes(''SELECT 1'', true)'),
+    (69.5, 'SELECT _callhardening.shards_of_nodes(l.events, l.calls, ''{}'') FROM _callhardening.logs AS l LIMIT 1'),
     (69.5, 'SELECT _callhardening.ask_node(''host'', 1, ''SELECT 1'')'),
     (69.5, 'SELECT _callhardening.register_distributed_log(events, calls, pg_catalog.to_jsonb(l)) FROM _callhardening.logs AS l LIMIT 1'),
     (69.5, 'SELECT _callhardening.attach_node_shard(l.events, 1, pg_catalog.to_jsonb(l), false) FROM _callhardening.logs AS l LIMIT 1'),
