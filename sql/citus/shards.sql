@@ -250,8 +250,10 @@ CREATE FUNCTION _callhardening.pass_settings(events regclass, settings _callhard
 UPDATE _callhardening.operated_logs AS l SET max_attempts = settings.max_attempts, retry_base = settings.retry_base,
     retry_cap = settings.retry_cap, max_retrying = settings.max_retrying,
     ignored_event_types = settings.ignored_event_types, ignored_members = settings.ignored_members
-WHERE l.events = pass_settings.events
-    OR l.events::text IN (SELECT s.shard FROM _callhardening.local_shards(pass_settings.events) AS s);
+WHERE (l.max_attempts, l.retry_base, l.retry_cap, l.max_retrying, l.ignored_event_types, l.ignored_members)
+    IS DISTINCT FROM (settings.max_attempts, settings.retry_base, settings.retry_cap, settings.max_retrying,
+    settings.ignored_event_types, settings.ignored_members) AND (l.events = pass_settings.events
+    OR l.events::text IN (SELECT s.shard FROM _callhardening.local_shards(pass_settings.events) AS s));
 UPDATE _callhardening.my_logs AS l SET shape = settings.shape
 WHERE l.shape IS DISTINCT FROM settings.shape AND (l.events = pass_settings.events
     OR l.events::text IN (SELECT s.shard FROM _callhardening.local_shards(pass_settings.events) AS s))

@@ -21,8 +21,11 @@ like($cluster->messages(1, q{SELECT ingest_call_event('{"call_id": 1}', 't.call_
 $cluster->sql(0, q{SELECT ingest_call_event('{"call_id": 7, "state": "ringing"}', 't.call_events')});
 is($cluster->sql(0, q{SELECT count(*), count(DISTINCT node), string_agg(DISTINCT result, ' ') FROM attach_call_shards('t.call_events')}),
 	'12|3|attached', 'each shard is attached on its server');
+my $rows_of_logs = 'SELECT string_agg(concat(ctid, xmin), $$ $$ ORDER BY log_id) FROM _callhardening.logs';
+my @rows = map { $cluster->sql($_, $rows_of_logs) } 0 .. 3;
 is($cluster->sql(0, q{SELECT count(*), string_agg(DISTINCT result, ' ') FROM attach_call_shards('t.call_events')}), '12|was attached',
 	'once');
+is_deeply([ map { $cluster->sql($_, $rows_of_logs) } 0 .. 3 ], \@rows, 'and nothing is written then');
 is($cluster->sql(0, q{SELECT events, is_default FROM call_event_logs}), 't.call_events|t', 'the coordinator has no shard');
 is($cluster->sql(1, q{SELECT count(*), count(*) FILTER (WHERE is_default), min(lanes) FROM call_event_logs}), '5|1|4',
 	'a worker knows the log, and a third of its shards');
