@@ -12,7 +12,9 @@ SELECT coalesce(s.relation, s.shell), s.shell, s.shard_id,
     CASE WHEN m.state IS NULL
         THEN format('this node has shard %s of %s, and the shard is no event log', s.shard_id, s.shell)
         ELSE format('shard %s of %s is on its way to %s:%s', s.shard_id, s.shell, m.to_host, m.to_port) END,
-    CASE WHEN m.state IS NULL THEN format('SELECT * FROM attach_call_shards(%L).', s.shell)
+    CASE WHEN m.state IS NULL THEN format('SELECT * FROM attach_call_shards(%L). If that says detached: '
+            'attach_call_event_log(%L, its calls table, state), with what its detach has returned.', s.shell,
+            coalesce(s.relation, s.shell))
         ELSE format('On the coordinator: CALL move_call_shard(%L, %s, %L, %s).', s.shell, s.shard_id, m.to_host,
             m.to_port) END
 FROM _callhardening.local_shards() AS s CROSS JOIN LATERAL _callhardening.noted_move(s.shell, s.shard_id) AS m
@@ -64,16 +66,11 @@ SELECT l.events, 'gap', 'shard_moved_away', format('Citus has moved shard %s to 
 FROM _callhardening.logs AS l LEFT JOIN LATERAL _callhardening.place_of_shard(l.shard_id) AS p ON true
 WHERE NOT _callhardening.is_placed_here(l.shard_id)
 UNION ALL
-SELECT d.relation, 'gap', 'log_detached', format('shard %s was detached here, and Citus has moved it to %s:%s',
-        d.shard_id, p.host, p.port),
-    format('There: attach_call_event_log(events, calls, state), with the state that the detach has returned. Then: '
-        'SELECT * FROM attach_call_shards(%L).', p.relation)
-FROM (SELECT l.log, l.shard_id FROM _callhardening.left_shards AS l WHERE l.is_detached
-    UNION ALL
-    SELECT e.events, _callhardening.shard_of(e.events) FROM _callhardening.detached_logs AS e
-    WHERE e.state IS NOT NULL AND _callhardening.is_moved_away(e.events)) AS d (relation, shard_id)
-CROSS JOIN LATERAL _callhardening.place_of_shard(d.shard_id) AS p
-WHERE p.relation IS NOT NULL AND (_callhardening.noted_move(p.relation, d.shard_id)).state IS NULL
+SELECT s.events, 'gap', 'moving_table_missing',
+    'the log has no table call_moving of its owner: move_call_shard is refused, and no shard that arrives is attached',
+    'If there is one of another owner: ALTER TABLE ... OWNER TO.'
+FROM shells AS s JOIN _callhardening.logs AS l ON l.log_id = s.log_id
+WHERE l.route_column IS NOT NULL AND _callhardening.moving_table(s.events) IS NULL
 $$;
 
 COMMENT ON FUNCTION _callhardening.distribution_gaps() IS

@@ -160,7 +160,7 @@ DECLARE
     note record := _callhardening.noted_move(log, shard);
 BEGIN
     IF EXISTS (SELECT FROM pg_class AS l JOIN pg_class AS c ON c.relnamespace = l.relnamespace
-        WHERE l.oid = log AND c.relname = 'call_moving') THEN
+        WHERE l.oid = log AND c.relname = 'call_moving' AND c.relkind IN ('r', 'p')) THEN
         PERFORM _callhardening.required_moving_table(log); -- a state that cannot be read is not forgotten
     END IF;
     IF note.state IS NULL THEN
@@ -239,13 +239,14 @@ COMMENT ON FUNCTION _callhardening.require_part(bigint, text) IS
 'a part of move_call_shard. Error: 58000 a node has failed';
 
 CREATE FUNCTION _callhardening.begin_shard_move(log regclass, shard bigint, to_host text, to_port int, mode text)
-    RETURNS boolean
+    RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     place record;
-    answer record;
+    note text;
+    fault text;
 BEGIN
     PERFORM _callhardening.require_citus('move_call_shard'::text);
     PERFORM _callhardening.require_relation(log, 'log'::text);
@@ -271,34 +272,45 @@ BEGIN
     END IF;
     -- A note stays in any case: to move a shard to the server where it is gives it back to that server.
     IF (place.host, place.port) <> (to_host, to_port) OR (_callhardening.noted_move(log, shard)).state IS NOT NULL THEN
-        answer := _callhardening.ask_node(place.host, place.port,
-            format('SELECT _callhardening.note_move(%L::regclass, %s, %L, %s)', log, shard, to_host, to_port));
-        PERFORM _callhardening.require_part(shard, answer.error);
+        SELECT a.* INTO note, fault FROM _callhardening.ask_node(place.host, place.port,
+            format('SELECT _callhardening.note_move(%L::regclass, %s, %L, %s)', log, shard, to_host, to_port)) AS a;
+        PERFORM _callhardening.require_part(shard, fault);
     END IF;
-    RETURN (place.host, place.port) <> (to_host, to_port);
+    RETURN note;
 END
 $$;
 
 COMMENT ON FUNCTION _callhardening.begin_shard_move(regclass, bigint, text, int, text) IS
-'a part of move_call_shard: detaches the shard on its server. True: Citus has to move it. Its errors are those of '
-'move_call_shard';
+'a part of move_call_shard: detaches the shard on its server. Returns what note_move says there; NULL: the shard is '
+'where it should be. Its errors are those of move_call_shard';
 
-CREATE FUNCTION _callhardening.move_shard_rows(log regclass, shard bigint, to_host text, to_port int, mode text)
+CREATE FUNCTION _callhardening.move_shard_rows(log regclass, shard bigint, to_host text, to_port int, mode text,
+        note text)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     place record := _callhardening.shard_place(log, shard);
+    noted record := _callhardening.noted_move(log, shard);
 BEGIN
+    IF (place.host, place.port) = (to_host, to_port) THEN
+        RETURN;
+    ELSIF note IS DISTINCT FROM 'not attached' AND (noted.to_host, noted.to_port) IS DISTINCT FROM (to_host, to_port)
+    THEN
+        PERFORM _callhardening.raise_error('55000', format('shard %s is not on its way to %s:%s any more', shard,
+            to_host, to_port), detail => 'Another session has attached it, or moves it to another server.',
+            hint => 'Call move_call_shard again.');
+    END IF;
     -- A literal: an owner without USAGE on the schema citus cannot name the type of the mode.
     EXECUTE format('SELECT pg_catalog.citus_move_shard_placement($1, $2, $3, $4, $5, %L)', mode)
     USING shard, place.host, place.port, to_host, to_port;
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.move_shard_rows(regclass, bigint, text, int, text) IS
-'a part of move_call_shard: Citus moves the rows of the shard and of the shards beside it';
+COMMENT ON FUNCTION _callhardening.move_shard_rows(regclass, bigint, text, int, text, text) IS
+'a part of move_call_shard: Citus moves the rows of the shard and of the shards beside it. note: what begin_shard_move '
+'has returned. Error: 55000 the shard is not on its way any more';
 
 CREATE FUNCTION _callhardening.end_shard_move(log regclass, shard bigint) RETURNS void
     LANGUAGE sql
@@ -319,14 +331,12 @@ CREATE PROCEDURE @extschema@.move_call_shard(log regclass, shard_id bigint, to_h
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    moves boolean;
+    note text;
 BEGIN
-    moves := _callhardening.begin_shard_move(log, shard_id, to_host, to_port, shard_transfer_mode);
+    note := _callhardening.begin_shard_move(log, shard_id, to_host, to_port, shard_transfer_mode);
     COMMIT;
-    IF moves THEN
-        PERFORM _callhardening.move_shard_rows(log, shard_id, to_host, to_port, shard_transfer_mode);
-        COMMIT;
-    END IF;
+    PERFORM _callhardening.move_shard_rows(log, shard_id, to_host, to_port, shard_transfer_mode, note);
+    COMMIT;
     PERFORM _callhardening.end_shard_move(log, shard_id);
     COMMIT;
 END

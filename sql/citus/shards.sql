@@ -148,14 +148,16 @@ COMMENT ON FUNCTION _callhardening.set_shard_log() IS
 
 -- A log that was registered before Citus distributed it. Its events are in shards now, and have other stamps there.
 CREATE VIEW _callhardening.emptied_logs WITH (security_barrier) AS
-SELECT l.log_id, l.events, false AS is_emptied FROM _callhardening.my_logs l
+SELECT l.log_id, l.events, NOT EXISTS (SELECT FROM _callhardening.consumers c
+    WHERE c.log_id OPERATOR(pg_catalog.=) l.log_id) AS is_emptied FROM _callhardening.my_logs l
 WHERE _callhardening.distribution(l.events) IS NOT NULL;
 REVOKE ALL ON _callhardening.emptied_logs FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('own', 'emptied_logs', 'SELECT', NULL), ('own', 'emptied_logs', 'UPDATE', '{log_id, events}');
 
 COMMENT ON VIEW _callhardening.emptied_logs IS
-'the distributed logs of the caller''s tables: attach_call_shards sets is_emptied, so that only the settings stay';
+'the distributed logs of the caller''s tables: attach_call_shards sets is_emptied, so that only the settings stay. '
+'false: the log was distributed after it was created';
 
 CREATE FUNCTION _callhardening.empty_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -197,8 +199,20 @@ COMMENT ON FUNCTION _callhardening.number_shard(regclass, regclass) IS
 'gives the identity columns of a distributed table a default in a shard. Citus leaves it out, and each node has '
 'numbers of its own';
 
+CREATE FUNCTION _callhardening.has_stamps(events regclass) RETURNS boolean
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT r.found FROM _callhardening.query_as_owner(events, format('SELECT EXISTS (SELECT FROM %s AS e
+    WHERE e.event_lane >= 0 AND e.event_xid < _callhardening.first_restore_mark())', events), NULL::text[])
+    AS r (found boolean)
+$$;
+
+COMMENT ON FUNCTION _callhardening.has_stamps(regclass) IS
+'whether an event was stamped while its table was a log. Others have marks';
+
 CREATE FUNCTION _callhardening.attach_shard(distributed_log regclass, shard bigint, shard_events regclass,
-        shard_calls regclass, settings _callhardening.logs, is_detached boolean)
+        shard_calls regclass, settings _callhardening.logs, from_beginning boolean)
     RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -219,8 +233,8 @@ BEGIN
     END IF;
     IF answer IS NOT NULL THEN
         RETURN answer;
-    ELSIF is_detached OR EXISTS (SELECT FROM _callhardening.my_detached_logs AS d
-        WHERE d.events = shard_events AND d.state IS NOT NULL) THEN
+    ELSIF NOT from_beginning AND _callhardening.has_stamps(shard_events) OR EXISTS (
+        SELECT FROM _callhardening.my_detached_logs AS d WHERE d.events = shard_events AND d.state IS NOT NULL) THEN
         RETURN 'detached'; -- attached from the beginning, its state would find all events taken
     END IF;
     -- Each event comes before the log, and is buried below, or after it.
@@ -239,8 +253,7 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.attach_shard(regclass, bigint, regclass, regclass, _callhardening.logs, boolean) IS
 'makes a shard of a distributed log an event log of this server. With a state of move_call_shard it goes on there. '
-'Otherwise all of its events are delivered from the beginning. is_detached: it was detached on another server, and '
-'stays so';
+'Otherwise all of its events are delivered from the beginning. from_beginning: false: only if no log has stamped any';
 
 CREATE FUNCTION _callhardening.pass_settings(events regclass, settings _callhardening.logs) RETURNS void
     LANGUAGE sql
@@ -262,27 +275,24 @@ $$;
 COMMENT ON FUNCTION _callhardening.pass_settings(regclass, _callhardening.logs) IS
 'gives the distributed log and its shards on this server the settings of another server';
 
-CREATE FUNCTION _callhardening.moved_shards(log regclass)
-    RETURNS TABLE (shard_id bigint, consumers jsonb, is_detached boolean)
+CREATE FUNCTION _callhardening.moved_shards(log regclass) RETURNS TABLE (shard_id bigint, consumers jsonb)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     SET citus.override_table_visibility = off
     AS $$
 SELECT l.shard_id, (SELECT coalesce(jsonb_agg(to_jsonb(c)), '[]') FROM _callhardening.operated_consumers AS c
-    WHERE c.log_id = l.log_id), false
+    WHERE c.log_id = l.log_id)
 FROM _callhardening.my_logs AS l WHERE NOT _callhardening.is_placed_here(l.shard_id)
-    AND coalesce(_callhardening.shell_of(l.events) = log, true)
+    -- After a split Citus does not know the shard, and its name does.
+    AND coalesce(_callhardening.shell_of(l.events),
+        to_regclass(regexp_replace(l.events::text, '_[0-9]+("?)$', '\1'))) = log
 UNION ALL
-SELECT _callhardening.shard_of(d.events), '[]', true
-FROM _callhardening.my_detached_logs AS d WHERE d.state IS NOT NULL AND _callhardening.shell_of(d.events) = log
-    AND NOT _callhardening.is_placed_here(_callhardening.shard_of(d.events))
-UNION ALL
-SELECT k.shard_id, k.consumers, k.is_detached FROM _callhardening.my_left_shards AS k WHERE k.log = moved_shards.log
+SELECT k.shard_id, k.consumers FROM _callhardening.my_left_shards AS k WHERE k.log = moved_shards.log
 $$;
 
 COMMENT ON FUNCTION _callhardening.moved_shards(regclass) IS
-'the shards of a distributed log that this server has registered or detached, and Citus has moved away, with their '
-'further consumers. Citus may have dropped the old table since. Shards that it has dropped everywhere are of any log';
+'the shards of a distributed log that this server has registered, and Citus has moved away, with their further '
+'consumers. Citus may have dropped the old table since';
 
 CREATE FUNCTION _callhardening.take_consumers(moved jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -328,8 +338,8 @@ BEGIN
     IF NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = register_distributed_log.events) THEN
         INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column)
         VALUES (events, calls, given.provider, given.lanes, given.shape, given.route_column);
+        UPDATE _callhardening.emptied_logs AS l SET is_emptied = true WHERE l.events = register_distributed_log.events;
     END IF;
-    UPDATE _callhardening.emptied_logs AS l SET is_emptied = true WHERE l.events = register_distributed_log.events;
     UPDATE _callhardening.shard_logs AS l SET signed = true
     WHERE l.events = register_distributed_log.events AND given.signed;
     PERFORM _callhardening.pass_settings(events, given);
@@ -346,7 +356,7 @@ COMMENT ON FUNCTION _callhardening.register_distributed_log(regclass, regclass, 
 'attached shards these settings. Returns an array of shard_id and result, with the shards that are on another server '
 'now';
 
-CREATE FUNCTION _callhardening.attach_node_shard(events regclass, shard bigint, settings jsonb, is_detached boolean)
+CREATE FUNCTION _callhardening.attach_node_shard(events regclass, shard bigint, settings jsonb, from_beginning boolean)
     RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -360,7 +370,8 @@ BEGIN
     -- Two sessions would attach it twice.
     PERFORM pg_advisory_xact_lock('_callhardening.logs'::regclass::oid::int, events::oid::int);
     answer := (SELECT _callhardening.attach_shard(events, s.shard_id, s.shard::regclass, s.calls_shard::regclass,
-        given, is_detached) FROM _callhardening.local_shards(events) AS s WHERE s.shard_id = attach_node_shard.shard);
+        given, from_beginning) FROM _callhardening.local_shards(events) AS s
+        WHERE s.shard_id = attach_node_shard.shard);
     PERFORM _callhardening.pass_settings(events, given);
     UPDATE _callhardening.shard_logs AS l SET has_new_shards = true
     WHERE l.events = attach_node_shard.events AND answer IN ('attached', 'adopted');
@@ -373,7 +384,7 @@ COMMENT ON FUNCTION _callhardening.attach_node_shard(regclass, bigint, jsonb, bo
 'distributed log';
 
 -- In a transaction of its own: a receiver with events of two shards would wait for both, and hold one of them.
-CREATE FUNCTION _callhardening.attach_new_shard(log regclass, shard bigint, settings jsonb, is_detached boolean)
+CREATE FUNCTION _callhardening.attach_new_shard(log regclass, shard bigint, settings jsonb, from_beginning boolean)
     RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -383,10 +394,11 @@ DECLARE
 BEGIN
     SELECT a.* INTO answer FROM _callhardening.place_of_shard(shard) AS p CROSS JOIN LATERAL _callhardening.ask_node(
         p.host, p.port, format('SELECT _callhardening.attach_node_shard(%L::regclass, %s, %L, %L)', log, shard,
-            settings, is_detached)) AS a;
+            settings, from_beginning)) AS a;
     IF answer.error IS NOT NULL THEN
         PERFORM _callhardening.report('WARNING'::text, format('shard %s of %s was not attached', shard, log),
-            detail => answer.error, hint => 'Call attach_call_shards again.'::text);
+            detail => answer.error, hint => 'The server log of its node has the hint of this error. Then call '
+                'attach_call_shards again.'::text);
     END IF;
     RETURN coalesce(answer.error, answer.answer);
 END
@@ -395,28 +407,23 @@ $$;
 COMMENT ON FUNCTION _callhardening.attach_new_shard(regclass, bigint, jsonb, boolean) IS
 'a part of attach_call_shards: has a shard attached by its node. An error there is a WARNING, and returned';
 
-CREATE FUNCTION _callhardening.forget_moved_shards(log regclass, taken jsonb) RETURNS void
+CREATE FUNCTION _callhardening.forget_moved_shards(log regclass, forgotten jsonb) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     SET citus.override_table_visibility = off
     AS $$
 UPDATE _callhardening.forgotten_logs AS f SET is_forgotten = true
 FROM _callhardening.my_logs AS l JOIN _callhardening.moved_shards(log) AS m ON m.shard_id = l.shard_id
-WHERE f.log_id = l.log_id AND NOT _callhardening.is_placed_here(l.shard_id)
-    AND (m.consumers = '[]' OR taken @> to_jsonb(m.shard_id)
-    OR (_callhardening.place_of_shard(m.shard_id)).relation IS NULL);
-UPDATE _callhardening.my_left_shards AS k SET is_taken = true WHERE k.log = forget_moved_shards.log
-    AND (taken @> to_jsonb(k.shard_id) OR (_callhardening.place_of_shard(k.shard_id)).relation IS NULL);
-UPDATE _callhardening.my_detached_logs AS d SET is_forgotten = true WHERE _callhardening.shell_of(d.events) = log
-    AND taken @> to_jsonb(_callhardening.shard_of(d.events))
-    AND NOT _callhardening.is_placed_here(_callhardening.shard_of(d.events))
+WHERE f.log_id = l.log_id AND NOT _callhardening.is_placed_here(l.shard_id) AND forgotten @> to_jsonb(m.shard_id);
+UPDATE _callhardening.my_left_shards AS k SET is_taken = true
+WHERE k.log = forget_moved_shards.log AND forgotten @> to_jsonb(k.shard_id)
 $$;
 
 COMMENT ON FUNCTION _callhardening.forget_moved_shards(regclass, jsonb) IS
-'a part of attach_call_shards, on each node: forgets the shards that are on another server now. Those with consumers, '
-'and detached ones, must be among the shards that take_consumers returned there, or be dropped';
+'a part of attach_call_shards, on each node: forgets shards of a distributed log that are not on this server any more. '
+'forgotten: an array of their numbers';
 
-CREATE FUNCTION _callhardening.follow_moved_shards(log regclass, moved jsonb) RETURNS void
+CREATE FUNCTION _callhardening.follow_moved_shards(log regclass, moved jsonb, is_complete boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -436,14 +443,20 @@ BEGIN
     taken := (SELECT coalesce(jsonb_agg(t), '[]') FROM _callhardening.ask_nodes(
             format('SELECT _callhardening.take_consumers(%L)', moved), true) AS n
         CROSS JOIN LATERAL jsonb_array_elements(n.answer::jsonb) AS t);
+    IF is_complete THEN
+        taken := taken || (SELECT coalesce(jsonb_agg(m.shard_id), '[]')
+            FROM jsonb_to_recordset(moved) AS m (shard_id bigint)
+            WHERE (_callhardening.place_of_shard(m.shard_id)).relation IS NULL);
+    END IF;
     -- Not before: a node that fails in between leaves them for the next call.
     PERFORM FROM _callhardening.ask_nodes(format('SELECT _callhardening.forget_moved_shards(%L::regclass, %L)', log,
         taken), false);
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.follow_moved_shards(regclass, jsonb) IS
-'a part of attach_call_shards: the consumers of moved shards follow them, and the servers of before forget the shards';
+COMMENT ON FUNCTION _callhardening.follow_moved_shards(regclass, jsonb, boolean) IS
+'a part of attach_call_shards: the consumers of moved shards follow them, and the servers of before forget the shards '
+'that are attached elsewhere. is_complete: and those that Citus has split, since all in their place are attached';
 
 CREATE FUNCTION _callhardening.require_attachable_shards(log _callhardening.logs) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -487,6 +500,10 @@ DECLARE
 BEGIN
     PERFORM _callhardening.require_citus('attach_call_shards'::text);
     PERFORM _callhardening.require_relation(log, 'log'::text);
+    IF pg_current_xact_id_if_assigned() IS NOT NULL THEN -- the nodes would wait for its locks, and it for them
+        PERFORM _callhardening.raise_error('25001', 'attach_call_shards was called in a transaction that has written',
+            hint => 'COMMIT first.');
+    END IF;
     SELECT * INTO known FROM _callhardening.logs AS l WHERE l.events = log AND l.shard_id IS NULL
         AND (l.route_column IS NOT NULL OR _callhardening.distribution(log) = 'schema');
     IF NOT FOUND THEN
@@ -497,6 +514,11 @@ BEGIN
     END IF;
     PERFORM _callhardening.require_table_owner(log);
     PERFORM _callhardening.require_attachable_shards(known);
+    IF known.notify THEN
+        PERFORM _callhardening.report('WARNING'::text, format('event log %s does not notify any more', log),
+            detail => 'A notification cannot be part of a transaction on several nodes.',
+            hint => 'Start a worker in the server (start_call_worker), or wait with wait_for_call_events.');
+    END IF;
     RETURN known;
 END
 $$;
@@ -520,30 +542,49 @@ COMMENT ON FUNCTION _callhardening.shards_of_nodes(regclass, regclass, jsonb) IS
 'a part of attach_call_shards: what register_distributed_log returns on all nodes, with the node in each element. A '
 'node that does not answer has one with its error as result';
 
+-- A shard with stamps that no node remembers was detached, and its owner has its state.
+CREATE FUNCTION _callhardening.begins_anew(log _callhardening.logs, shard bigint, moved jsonb) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+SELECT EXISTS (SELECT FROM _callhardening.emptied_logs AS e WHERE e.log_id = log.log_id AND NOT e.is_emptied)
+    OR EXISTS (SELECT FROM jsonb_to_recordset(moved) AS m (shard_id bigint)
+        WHERE m.shard_id = shard OR (_callhardening.place_of_shard(m.shard_id)).relation IS NULL)
+$$;
+
+COMMENT ON FUNCTION _callhardening.begins_anew(_callhardening.logs, bigint, jsonb) IS
+'a part of attach_call_shards: whether a new shard is attached from its beginning, although it has stamps: its log was '
+'distributed just now, or Citus has moved it from a node with its log, or has split such a shard';
+
 CREATE FUNCTION @extschema@.attach_call_shards(log regclass) RETURNS TABLE (shard_id bigint, node text, result text)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     known _callhardening.logs := _callhardening.require_distributed_log(log);
     settings jsonb := to_jsonb(known) - '{log_id,events,calls,adopted,settled_marks}'::text[];
-    found jsonb;
-    moved jsonb;
+    found jsonb := _callhardening.shards_of_nodes(log, known.calls, settings);
+    moved jsonb := jsonb_path_query_array(found, '$[*] ? (@.result == "moved away")');
+    is_complete boolean := true;
 BEGIN
-    IF known.notify THEN
-        PERFORM _callhardening.report('WARNING'::text, format('event log %s does not notify any more', log),
-            detail => 'A notification cannot be part of a transaction on several nodes.',
-            hint => 'Start a worker in the server (start_call_worker), or wait with wait_for_call_events.');
-    END IF;
-    found := _callhardening.shards_of_nodes(log, known.calls, settings);
-    moved := jsonb_path_query_array(found, '$[*] ? (@.result == "moved away")');
-    RETURN QUERY SELECT f.shard_id, f.node, CASE WHEN f.result = 'new' THEN _callhardening.attach_new_shard(log,
-        f.shard_id, settings, moved @> jsonb_build_array(jsonb_build_object('shard_id', f.shard_id, 'is_detached',
-        true))) ELSE f.result END
-    FROM (SELECT * FROM jsonb_to_recordset(found) AS r (shard_id bigint, node text, result text)
-        ORDER BY r.node, r.shard_id) AS f;
+    FOR node, shard_id, result IN SELECT f.node, f.shard_id, f.result
+        FROM jsonb_to_recordset(found) AS f (shard_id bigint, node text, result text) ORDER BY f.node, f.shard_id
+    LOOP
+        IF result = 'new' THEN
+            result := _callhardening.attach_new_shard(log, shard_id, settings,
+                _callhardening.begins_anew(known, shard_id, moved));
+        END IF;
+        is_complete := is_complete AND result ~ '^(attached|was attached|moved away|on its way|detached)';
+        RETURN NEXT;
+    END LOOP;
     IF moved <> '[]' THEN
-        PERFORM _callhardening.follow_moved_shards(log, moved);
+        PERFORM _callhardening.follow_moved_shards(log, moved, is_complete);
+    END IF;
+    IF is_complete THEN
+        UPDATE _callhardening.emptied_logs AS e SET is_emptied = true
+        WHERE e.log_id = known.log_id AND NOT e.is_emptied;
     END IF;
 END
 $$;
@@ -557,16 +598,19 @@ create_distributed_call_tables, or one of a schema distributed by citus_schema_d
 a row for each shard. Call it after the creation, and let a scheduler call it: it does nothing where
 nothing is to do. After a move, a split or a restore by other means than move_call_shard, all events
 of a shard that are not purged are delivered once more, to each of its consumers. Consumers do not
-follow a split: they are a WARNING. A shard that was detached stays so, wherever Citus moves it. A
-node that does not answer is a WARNING and a row without a shard. A shard that its node cannot
-attach is a WARNING and a row with the error.
+follow a split: they are a WARNING. A shard that was detached stays so, wherever Citus moves it. So
+does one with processed events whose old node was removed. A node that does not answer is a WARNING
+and a row without a shard. A shard that its node cannot attach is a WARNING and a row with the
+error.
 - log: the distributed log; name it on the server where it was created or configured
 - node: host and port
 - result: attached, was attached, moved away (from this node), on its way (call move_call_shard
-  again), detached (attach_call_event_log goes on), or an error
+  again), detached (attach_call_event_log goes on: with its state, or once more with all events), or
+  an error
 Errors:
 - 0A000: a log of harden_call_events or create_call_changes, or consumers beside the default one
 - 22004: log is NULL
+- 25001: its transaction has written
 - 42501: the caller is not the owner of the tables
 - 42P01: no such table
 - 55000: this database has no Citus, or it is no distributed log';

@@ -386,6 +386,8 @@ BEGIN
     log.event_type_column := 'event_type';
     log.received_at_column := 'received_at';
     log.carry := '{}';
+    SELECT l.route_column, l.shape INTO log.route_column, log.shape FROM _callhardening.logs AS l
+    WHERE l.events = _callhardening.shell_of(settings_of_triggers.events);
     RETURN log;
 END
 $$;

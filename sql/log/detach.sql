@@ -27,34 +27,13 @@ COMMENT ON COLUMN _callhardening.detached_logs.is_default IS
 'true: it is the detached default log. No other log takes its place, since it would get the bodies of this one';
 
 CREATE VIEW _callhardening.my_detached_logs WITH (security_barrier) AS
-SELECT d.events, d.state_id, d.state, d.detached_at, false AS is_forgotten FROM _callhardening.detached_logs d
+SELECT d.events, d.state_id, d.state, d.detached_at FROM _callhardening.detached_logs d
 WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
     WHERE c.oid OPERATOR(pg_catalog.=) d.events::oid AND pg_catalog.pg_has_role(c.relowner, 'USAGE'));
 REVOKE ALL ON _callhardening.my_detached_logs FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES
-    ('own', 'my_detached_logs', 'SELECT', NULL),
-    ('own', 'my_detached_logs', 'UPDATE', '{events, state_id, state, detached_at}');
+INSERT INTO _callhardening.task_grants VALUES ('own', 'my_detached_logs', 'SELECT');
 
-COMMENT ON VIEW _callhardening.my_detached_logs IS
-'the rows of detached_logs for the caller''s tables: attach_call_shards sets is_forgotten to remove them';
-
-CREATE FUNCTION _callhardening.forget_detached_log() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    AS $$
-BEGIN
-    IF NEW.is_forgotten THEN
-        DELETE FROM _callhardening.detached_logs AS d WHERE d.events = OLD.events;
-    END IF;
-    RETURN NEW;
-END
-$$;
-REVOKE EXECUTE ON FUNCTION _callhardening.forget_detached_log() FROM PUBLIC;
-CREATE TRIGGER forget_detached_log INSTEAD OF UPDATE ON _callhardening.my_detached_logs FOR EACH ROW
-    EXECUTE FUNCTION _callhardening.forget_detached_log();
-
-COMMENT ON FUNCTION _callhardening.forget_detached_log() IS
-'trigger function: forgets the state of a shard that another server has attached, for an owner without rights on '
-'detached_logs';
+COMMENT ON VIEW _callhardening.my_detached_logs IS 'the rows of detached_logs for the caller''s tables';
 
 CREATE FUNCTION _callhardening.adopt_log(log regclass, keeps_marks boolean) RETURNS void
     LANGUAGE c STRICT

@@ -982,17 +982,14 @@ Errors:
 CREATE TABLE _callhardening.left_shards (
     shard_id bigint CONSTRAINT left_shards_pkey PRIMARY KEY,
     log regclass NOT NULL,
-    consumers jsonb NOT NULL,
-    is_detached boolean NOT NULL
+    consumers jsonb NOT NULL
 );
 REVOKE ALL ON _callhardening.left_shards FROM PUBLIC;
 
 COMMENT ON TABLE _callhardening.left_shards IS
-'shards that were here, with what their new server does not know yet';
+'attached shards that were here, and that no other server has attached yet';
 COMMENT ON COLUMN _callhardening.left_shards.log IS 'the distributed log';
 COMMENT ON COLUMN _callhardening.left_shards.consumers IS 'the rows of consumers beside the default one, as an array';
-COMMENT ON COLUMN _callhardening.left_shards.is_detached IS
-'true: its owner has the state. Attached without it, all events would come once more';
 
 CREATE VIEW _callhardening.my_left_shards WITH (security_barrier) AS
 SELECT k.*, false AS is_taken FROM _callhardening.left_shards k WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
@@ -1000,7 +997,7 @@ SELECT k.*, false AS is_taken FROM _callhardening.left_shards k WHERE EXISTS (SE
 REVOKE ALL ON _callhardening.my_left_shards FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('own', 'my_left_shards', 'SELECT', NULL),
-    ('own', 'my_left_shards', 'UPDATE', '{shard_id, log, consumers, is_detached}');
+    ('own', 'my_left_shards', 'UPDATE', '{shard_id, log, consumers}');
 
 COMMENT ON VIEW _callhardening.my_left_shards IS
 'the rows of left_shards for the caller''s logs: attach_call_shards sets is_taken to remove them';
@@ -1027,29 +1024,32 @@ CREATE FUNCTION _callhardening.keep_left_shards() RETURNS void
     SET search_path = pg_catalog, pg_temp
     SET citus.override_table_visibility = off
     AS $$
+DECLARE
+    gone record;
+    shell regclass;
 BEGIN
-    INSERT INTO _callhardening.left_shards
-    SELECT n.shard_id, s.log, k.consumers, k.is_detached
-    FROM (SELECT l.events, jsonb_agg(to_jsonb(c)) AS consumers, false AS is_detached
-          FROM _callhardening.logs AS l
-          JOIN _callhardening.consumers AS c ON c.log_id = l.log_id AND c.consumer_id <> l.log_id
-          WHERE l.shard_id IS NOT NULL GROUP BY l.log_id
-          UNION ALL
-          SELECT d.events, '[]', true FROM _callhardening.detached_logs AS d WHERE d.state IS NOT NULL) AS k
-    JOIN pg_event_trigger_dropped_objects() AS d ON d.objid = k.events AND d.objsubid = 0
-    CROSS JOIN LATERAL (SELECT substring(d.object_name FROM '_([0-9]{1,18})$')::bigint) AS n (shard_id)
-    -- After a split Citus does not know the shard, and its name does.
-    CROSS JOIN LATERAL (SELECT coalesce((_callhardening.place_of_shard(n.shard_id)).relation,
-        to_regclass(format('%I.%I', d.schema_name, regexp_replace(d.object_name, '_[0-9]+$', ''))))) AS s (log)
-    WHERE NOT _callhardening.is_placed_here(n.shard_id) AND _callhardening.distribution(s.log) IS NOT NULL
-    ON CONFLICT (shard_id) DO UPDATE SET log = excluded.log, consumers = excluded.consumers,
-        is_detached = excluded.is_detached;
+    FOR gone IN SELECT l.shard_id, l.log_id, d.schema_name, d.object_name
+        FROM _callhardening.logs AS l JOIN pg_event_trigger_dropped_objects() AS d
+            ON d.classid = 'pg_class'::regclass AND d.objid = l.events AND d.objsubid = 0
+        WHERE NOT _callhardening.is_placed_here(l.shard_id)
+    LOOP
+        -- After a split Citus does not know the shard, and its name does.
+        shell := coalesce((_callhardening.place_of_shard(gone.shard_id)).relation,
+            to_regclass(format('%I.%I', gone.schema_name, regexp_replace(gone.object_name, '_[0-9]+$', ''))));
+        IF _callhardening.distribution(shell) IS NOT NULL THEN
+            INSERT INTO _callhardening.left_shards VALUES (gone.shard_id, shell,
+                (SELECT coalesce(jsonb_agg(to_jsonb(c)), '[]') FROM _callhardening.consumers AS c
+                WHERE c.log_id = gone.log_id AND c.consumer_id <> gone.log_id))
+            ON CONFLICT (shard_id) DO UPDATE SET log = excluded.log, consumers = excluded.consumers;
+        END IF;
+    END LOOP;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION _callhardening.keep_left_shards() FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.keep_left_shards() IS
-'a part of forget_dropped_call_event_logs: keeps what a new server does not know of a moved shard that is dropped here';
+'a part of forget_dropped_call_event_logs: notes which shards were attached here, and that Citus has moved away and '
+'drops now';
 
 -- A dropped log takes along what is remembered about it: its oid may come back as another table.
 CREATE FUNCTION _callhardening.forget_dropped_call_event_logs() RETURNS event_trigger

@@ -126,6 +126,6 @@ COMMENT ON COLUMN @extschema@.call_enforcement.gap IS
 'log_not_registered, table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, '
 'calls_column_missing, carried_column_missing, carried_column_type, sequence_missing, shape_unusable, '
 'events_outside_lanes, trigger_not_always, distributed_log, shard_not_attached, shard_on_its_way, '
-'shard_moved_away; notes: '
+'shard_moved_away, moving_table_missing; notes: '
 'later_trigger, subscription, row_security, column_not_null, column_short, carried_column_null, call_ids_shared, '
 'not_read, default_log, no_default_log, payload_index_missing, distributed; none';

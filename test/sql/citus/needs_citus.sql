@@ -8,7 +8,7 @@ SELECT attach_call_shards('cluster.call_events');
 SELECT attach_call_shards(NULL);
 SELECT shard_id IS NULL AS no_shard, route_column IS NULL AS no_route, _callhardening.is_placed_here(shard_id) AS here
 FROM call_event_logs WHERE events = 'cluster.call_events'::regclass;
-SELECT * FROM _callhardening.ask_nodes('SELECT 1');
+SELECT * FROM _callhardening.ask_nodes('SELECT 1', true);
 SELECT * FROM cluster_call_event_log_status;
 SELECT * FROM cluster_call_issues;
 SELECT * FROM cluster_call_dead_events;

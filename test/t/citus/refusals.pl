@@ -200,7 +200,8 @@ CREATE TRIGGER stamp_call_event_102008 BEFORE INSERT ON t.call_events_102008 FOR
     EXECUTE FUNCTION _callhardening.stamp_call_event('payload', 'dialpad', '64', 'bigint')});
 is(sql(q{SELECT relation, gap, detail, advice FROM call_enforcement WHERE gap IN ('shard_not_attached', 'log_not_registered')}),
 	't.call_events_102008|shard_not_attached|this node has shard 102008 of t.call_events, and the shard is no event log: no worker '
-	  . q{finds its events|SELECT * FROM attach_call_shards('t.call_events').},
+	  . q{finds its events|SELECT * FROM attach_call_shards('t.call_events'). If that says detached: }
+	  . q{attach_call_event_log('t.call_events_102008', its calls table, state), with what its detach has returned.},
 	'call_enforcement names a shard that is not attached');
 
 sql(q{INSERT INTO pg_dist_partition VALUES ('t.webhooks', 'n', NULL, 4, 's');

@@ -1,0 +1,235 @@
+
+# A shard that its owner has detached stays so, wherever Citus moves it: its events do not come twice. A shard that Citus has moved
+# by itself begins anew. What tells them apart is which nodes had it as a log.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../../perl";
+use CitusCluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+CitusCluster::require_citus();
+my $cluster = CitusCluster->new(workers => 4);
+my @workers = (1 .. 4);
+
+# -- a log with one shard --------------------------------------------------------------------------
+
+my $number = 0;
+
+# A log with 4 processed events. home: where its shard is
+sub create_log
+{
+	my $schema = 's' . ++$number;
+	my $log = { name => "$schema.call_events", schema => $schema };
+	$cluster->sql(0, "CREATE SCHEMA $schema; SELECT create_distributed_call_tables('$schema', 1, 2)");
+	attach($log);
+	append($log, 1 .. 4);
+	($log->{home}, $log->{shard}) = $cluster->shard_of($log->{name});
+	(undef, $log->{calls}) = $cluster->shard_of("$schema.calls");
+	($log->{id}) = $log->{shard} =~ /_(\d+)$/;
+	is(process($log), 4, "$schema: its events are processed");
+	return $log;
+}
+
+sub append
+{
+	my ($log, @calls) = @_;
+	$cluster->sql(0, qq{SELECT ingest_call_event('{"call_id": $_, "state": "ringing"}', '$log->{name}')}) for @calls;
+	return;
+}
+
+sub attach
+{
+	my ($log) = @_;
+	return $cluster->sql(0, "SELECT string_agg(result, ' ') FROM attach_call_shards('$log->{name}') WHERE result <> 'moved away'");
+}
+
+sub process
+{
+	my ($log) = @_;
+	return $cluster->sql($log->{home}, "SELECT claimed FROM process_call_events(log => '$log->{shard}')");
+}
+
+sub detach
+{
+	my ($log) = @_;
+	return $cluster->sql($log->{home}, "SELECT detach_call_event_log('$log->{shard}')");
+}
+
+sub attach_with_state
+{
+	my ($log, $state) = @_;
+	return $cluster->sql($log->{home}, "SELECT attach_call_event_log('$log->{shard}', '$log->{calls}'" . ($state ? ", '$state')" : ')'));
+}
+
+# Citus moves it, to the next worker that is not in the list.
+sub move
+{
+	my ($log, @not) = @_;
+	my ($to) = grep { my $node = $_; !grep { $_ == $node } $log->{home}, @not } @workers;
+	$cluster->sql(0, sprintf('SELECT citus_move_shard_placement(%d, %s, %s, $$block_writes$$)', $log->{id},
+		$cluster->host_and_port($log->{home}), $cluster->host_and_port($to)));
+	$log->{home} = $to;
+	return $to;
+}
+
+sub clean_up { return $cluster->sql(0, 'CALL citus_cleanup_orphaned_resources()') }
+
+# -- detached by hand ------------------------------------------------------------------------------
+
+my $log = create_log();
+my $state = detach($log);
+append($log, 5);
+move($log);
+is(attach($log), 'detached', 'a detached shard stays so after a move');
+is($cluster->sql($log->{home}, q{SELECT gap, advice FROM call_enforcement WHERE level = 'gap'}),
+	"shard_not_attached|SELECT * FROM attach_call_shards('$log->{name}'). If that says detached: attach_call_event_log('$log->{shard}', "
+	  . 'its calls table, state), with what its detach has returned.', 'a gap names the way on');
+clean_up();
+move($log);
+is(attach($log), 'detached', 'after a second one, and without its old table');
+is(attach_with_state($log, $state), 'attached', 'it is attached with its state');
+is(process($log), 1, 'and only the new event comes');
+
+# Then it is a log as each other.
+move($log);
+is(attach($log), 'attached', 'after a move by Citus alone it begins anew');
+is(process($log), 5, 'with all of its events');
+is(attach($log), 'was attached', 'once');
+is($cluster->sql(0, q{SELECT count(*) FROM cluster_call_enforcement WHERE level = 'gap'}), 0, 'no gap is left');
+
+# It was attached by hand, and Citus moves it before attach_call_shards knows.
+$state = detach($log);
+move($log);
+attach_with_state($log, $state);
+move($log);
+clean_up();
+is(attach($log), 'attached', 'the last node that had the log counts');
+
+# What was known about it is gone.
+for my $loss (
+	[ 'its log has another name', sub { $cluster->sql(0, "ALTER TABLE $_[0]{name} RENAME TO hooks"); $_[0]{name} = "$_[0]{schema}.hooks";
+		$_[0]{shard} =~ s/call_events/hooks/ } ],
+	[ 'it has another owner', sub { $cluster->sql(0, "CREATE ROLE bo; GRANT ALL ON SCHEMA $_[0]{schema} TO bo");
+		$cluster->sql(0, "ALTER TABLE $_[0]{schema}.$_ OWNER TO bo") for qw(calls call_events call_moving) } ],
+	[ 'its node is removed', sub { my ($removed) = grep { $_ == $_[1] } @workers; @workers = grep { $_ != $removed } @workers;
+		$cluster->sql(0, sprintf('SELECT citus_drain_node(%s)', $cluster->host_and_port($removed)));
+		$cluster->sql(0, sprintf('SELECT citus_remove_node(%s)', $cluster->host_and_port($removed))) } ])
+{
+	my ($what, $lose) = @$loss;
+	my $lost = create_log();
+	detach($lost);
+	my $before = $lost->{home};
+	move($lost);
+	$lose->($lost, $before);
+	is(attach($lost), 'detached', "$what: a detached shard stays so");
+	is(attach_with_state($lost), 'adopted', "$what: without its state it begins anew");
+	is(process($lost), 4, "$what: with all of its events");
+}
+
+# -- moves that were interrupted -------------------------------------------------------------------
+
+sub begin_move
+{
+	my ($log, $to) = @_;
+	return $cluster->sql(0, sprintf("SELECT _callhardening.begin_shard_move('%s', %d, %s, 'auto')", $log->{name}, $log->{id},
+		$cluster->host_and_port($to)));
+}
+
+sub end_move
+{
+	my ($log, $to, $note) = @_;
+	my ($name, $id) = @$log{qw(name id)};
+	return sprintf("SELECT _callhardening.move_shard_rows('$name', $id, %s, 'block_writes', '$note');
+	    SELECT _callhardening.end_shard_move('$name', $id);", $cluster->host_and_port($to));
+}
+
+# The last step of a move has attached the shard, and then its session was lost.
+$log = create_log();
+my ($to) = grep { $_ != $log->{home} } @workers;
+begin_move($log, $to);
+move($log, grep { $_ != $to } @workers);
+$cluster->sql(0, qq{SELECT _callhardening.attach_new_shard('$log->{name}', $log->{id}, to_jsonb(l) - '{log_id,events,calls}'::text[], false)
+    FROM _callhardening.logs AS l WHERE l.events = '$log->{name}'::regclass});
+is(process($log), 0, 'a move that was lost in its last step: nothing comes twice');
+move($log);
+clean_up();
+is(attach($log), 'attached', 'and the next move by Citus alone begins anew');
+
+# It was given back while another session was about to move it.
+$log = create_log();
+($to) = grep { $_ != $log->{home} } @workers;
+my $note = begin_move($log, $to);
+$cluster->sql(0, sprintf("CALL move_call_shard('%s', %d, %s)", $log->{name}, $log->{id}, $cluster->host_and_port($log->{home})));
+like($cluster->messages(0, end_move($log, $to, $note)), qr/^ERROR:  55000: shard \d+ is not on its way to .* any more$/m,
+	'a shard that was given back does not move');
+is(process($log), 0, 'and nothing comes twice');
+
+# -- beside attach_call_shards ---------------------------------------------------------------------
+
+# A detached shard moves while attach_call_shards waits at another one.
+$cluster->sql(0, q{CREATE SCHEMA r; SELECT create_distributed_call_tables('r', 6, 2)});
+my ($at, $first, $second) = split /\|/, $cluster->sql(0, q{SELECT nodeport, min(shardid), max(shardid) FROM citus_shards
+    WHERE table_name = 'r.call_events'::regclass GROUP BY nodeport HAVING count(*) > 1 ORDER BY nodeport LIMIT 1});
+my ($node) = grep { $cluster->node($_)->port == $at } @workers;
+my ($key, $detached_key) = map { $cluster->sql(0, qq{SELECT n FROM generate_series(1, 1000) AS n
+    WHERE get_shard_id_for_distribution_column('r.call_events', n) = $_ LIMIT 1}) } $first, $second;
+$cluster->sql(0, q{SELECT attach_call_shards('r.call_events')});
+append({ name => 'r.call_events' }, $detached_key);
+$cluster->sql($node, "SELECT claimed FROM process_call_events(log => 'r.call_events_$second')");
+$cluster->sql($node, "SELECT detach_call_event_log('r.call_events_$second')");
+$cluster->sql($node, "SET citus.override_table_visibility = off; UPDATE _callhardening.forgotten_logs AS f SET is_forgotten = true
+    FROM _callhardening.logs AS l WHERE l.log_id = f.log_id AND l.shard_id = $first");
+my $writer = $cluster->node(0)->background_psql('postgres');
+$writer->query_safe(qq{BEGIN; SELECT ingest_call_event('{"call_id": $key, "state": "ringing"}', 'r.call_events')});
+my $caller = $cluster->node(0)->background_psql('postgres');
+$caller->query_until(qr/begins/, "\\echo begins\nSELECT shard_id, result FROM attach_call_shards('r.call_events')
+    WHERE shard_id = $second;\n\\echo ends\n");
+ok($cluster->node($node)->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity
+    WHERE wait_event_type = 'Lock' AND query LIKE '%attach_node_shard%' AND pid <> pg_backend_pid()}), 'attach_call_shards waits');
+my ($next) = grep { $_ != $node } @workers;
+$cluster->sql(0, sprintf('SELECT citus_move_shard_placement(%d, %s, %s, $$block_writes$$)', $second, $cluster->host_and_port($node),
+	$cluster->host_and_port($next)));
+$writer->query_safe('COMMIT');
+$writer->quit;
+like($caller->query_until(qr/ends/, ''), qr/^$second\|detached$/m, 'a detached shard that has moved meanwhile stays detached');
+$caller->quit;
+
+# The nodes would wait for the locks of their caller.
+like($cluster->messages(0, q{BEGIN; SELECT configure_call_event_log('r.call_events', max_attempts => 7);
+    SELECT * FROM attach_call_shards('r.call_events')}),
+	qr/^ERROR:  25001: attach_call_shards was called in a transaction that has written/m,
+	'a transaction that has written is refused');
+
+# Somebody has a table with the name of another's shard.
+$cluster->sql(0, 'CREATE ROLE mallory LOGIN; CREATE SCHEMA mallory AUTHORIZATION mallory');
+$log = create_log();
+my $elsewhere = move($log);
+attach($log);
+($node) = grep { $_ != $elsewhere } @workers;
+$cluster->sql($_, q{SELECT grant_call_role('mallory', 'own')}) for 0, $node;
+$cluster->node($node)->safe_psql('postgres', qq{SET citus.enable_ddl_propagation = off; SELECT create_call_tables('mallory');
+    ALTER TABLE mallory.call_events RENAME TO call_events_$log->{id};
+    SELECT detach_call_event_log('mallory.call_events_$log->{id}') IS NOT NULL; DROP TABLE mallory.call_events_$log->{id}},
+	extra_params => [ '-U', 'mallory' ]);
+is($cluster->sql($node, 'SELECT count(*) FROM _callhardening.left_shards'), 0, 'a table with the name of a shard is none');
+
+# The first call after citus_schema_distribute fails for a while.
+$cluster->sql(0, q{CREATE SCHEMA e; SELECT create_call_tables('e')});
+append({ name => 'e.call_events' }, 1, 2);
+$cluster->sql(0, q{SET citus.enable_unsafe_triggers = on; SELECT citus_schema_distribute('e')});
+my ($home, $shard) = $cluster->shard_of('e.call_events');
+$cluster->sql($home, 'ALTER SYSTEM SET lock_timeout = 100; SELECT pg_reload_conf()');
+$writer = $cluster->node($home)->background_psql('postgres');
+$writer->query_safe("SET citus.enable_manual_changes_to_shards = on; BEGIN; LOCK TABLE $shard IN ROW EXCLUSIVE MODE");
+is(attach({ name => 'e.call_events' }), 'ERROR:  canceling statement due to lock timeout', 'a shard cannot be attached');
+$writer->query_safe('COMMIT');
+$writer->quit;
+is(attach({ name => 'e.call_events' }), 'attached', 'until it can');
+is($cluster->sql($home, "SELECT claimed FROM process_call_events(log => '$shard')"), 2, 'and the events of before come then');
+
+$cluster->stop;
+done_testing();
