@@ -248,8 +248,7 @@ if [ -e "$("$PG_CONFIG" --sharedir)/extension/citus.control" ]; then
     # The consumers of a shard follow it, and are kept until they have.
     mutant shard-consumers 'not ok .*the consumer has followed the shard' \
         '/FUNCTION _callhardening\.take_consumers/,/^[$]{2};/s/WHERE NOT EXISTS/WHERE false AND NOT EXISTS/'
-    mutant shard-forget 'not ok .*keeps the consumer' \
-        '/FUNCTION _callhardening\.forget_moved_shards/,/^[$]{2};/s/m\.consumers = /true OR m.consumers = /'
+    mutant shard-forget 'not ok .*keeps the consumer' 's/ AND forgotten @> to_jsonb\(m\.shard_id\);/;/'
     # A shard begins anew only if a node had it as a log. Its owner has the state of a detached one.
     TEST=citus/detached_shards
     try_unchanged
