@@ -148,16 +148,14 @@ COMMENT ON FUNCTION _callhardening.set_shard_log() IS
 
 -- A log that was registered before Citus distributed it. Its events are in shards now, and have other stamps there.
 CREATE VIEW _callhardening.emptied_logs WITH (security_barrier) AS
-SELECT l.log_id, l.events, NOT EXISTS (SELECT FROM _callhardening.consumers c
-    WHERE c.log_id OPERATOR(pg_catalog.=) l.log_id) AS is_emptied FROM _callhardening.my_logs l
+SELECT l.log_id, l.events, false AS is_emptied FROM _callhardening.my_logs l
 WHERE _callhardening.distribution(l.events) IS NOT NULL;
 REVOKE ALL ON _callhardening.emptied_logs FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('own', 'emptied_logs', 'SELECT', NULL), ('own', 'emptied_logs', 'UPDATE', '{log_id, events}');
 
 COMMENT ON VIEW _callhardening.emptied_logs IS
-'the distributed logs of the caller''s tables: attach_call_shards sets is_emptied, so that only the settings stay. '
-'false: the log was distributed after it was created';
+'the distributed logs of the caller''s tables: attach_call_shards sets is_emptied, so that only the settings stay';
 
 CREATE FUNCTION _callhardening.empty_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -338,8 +336,8 @@ BEGIN
     IF NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = register_distributed_log.events) THEN
         INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column)
         VALUES (events, calls, given.provider, given.lanes, given.shape, given.route_column);
-        UPDATE _callhardening.emptied_logs AS l SET is_emptied = true WHERE l.events = register_distributed_log.events;
     END IF;
+    UPDATE _callhardening.emptied_logs AS l SET is_emptied = true WHERE l.events = register_distributed_log.events;
     UPDATE _callhardening.shard_logs AS l SET signed = true
     WHERE l.events = register_distributed_log.events AND given.signed;
     PERFORM _callhardening.pass_settings(events, given);
@@ -543,24 +541,21 @@ COMMENT ON FUNCTION _callhardening.shards_of_nodes(regclass, regclass, jsonb) IS
 'node that does not answer has one with its error as result';
 
 -- A shard with stamps that no node remembers was detached, and its owner has its state.
-CREATE FUNCTION _callhardening.begins_anew(log _callhardening.logs, shard bigint, moved jsonb) RETURNS boolean
+CREATE FUNCTION _callhardening.begins_anew(shard bigint, moved jsonb) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
-    SET citus.override_table_visibility = off
     AS $$
-SELECT EXISTS (SELECT FROM _callhardening.emptied_logs AS e WHERE e.log_id = log.log_id AND NOT e.is_emptied)
-    OR EXISTS (SELECT FROM jsonb_to_recordset(moved) AS m (shard_id bigint)
-        WHERE m.shard_id = shard OR (_callhardening.place_of_shard(m.shard_id)).relation IS NULL)
+SELECT EXISTS (SELECT FROM jsonb_to_recordset(moved) AS m (shard_id bigint)
+    WHERE m.shard_id = shard OR (_callhardening.place_of_shard(m.shard_id)).relation IS NULL)
 $$;
 
-COMMENT ON FUNCTION _callhardening.begins_anew(_callhardening.logs, bigint, jsonb) IS
-'a part of attach_call_shards: whether a new shard is attached from its beginning, although it has stamps: its log was '
-'distributed just now, or Citus has moved it from a node with its log, or has split such a shard';
+COMMENT ON FUNCTION _callhardening.begins_anew(bigint, jsonb) IS
+'a part of attach_call_shards: whether a new shard is attached from its beginning, although it has stamps: Citus has '
+'moved it from a node with its log, or has split such a shard. moved: what moved_shards returns on all nodes';
 
 CREATE FUNCTION @extschema@.attach_call_shards(log regclass) RETURNS TABLE (shard_id bigint, node text, result text)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
-    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     known _callhardening.logs := _callhardening.require_distributed_log(log);
@@ -574,17 +569,13 @@ BEGIN
     LOOP
         IF result = 'new' THEN
             result := _callhardening.attach_new_shard(log, shard_id, settings,
-                _callhardening.begins_anew(known, shard_id, moved));
+                _callhardening.begins_anew(shard_id, moved));
         END IF;
         is_complete := is_complete AND result ~ '^(attached|was attached|moved away|on its way|detached)';
         RETURN NEXT;
     END LOOP;
     IF moved <> '[]' THEN
         PERFORM _callhardening.follow_moved_shards(log, moved, is_complete);
-    END IF;
-    IF is_complete THEN
-        UPDATE _callhardening.emptied_logs AS e SET is_emptied = true
-        WHERE e.log_id = known.log_id AND NOT e.is_emptied;
     END IF;
 END
 $$;

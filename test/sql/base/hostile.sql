@@ -129,7 +129,7 @@ SELECT statement FROM (VALUES
     (31.16, 'SELECT _callhardening.number_shard(calls, events), _callhardening.require_attachable_shards(l),
         _callhardening.take_consumers(''[]''), _callhardening.forget_moved_shards(events, ''[]''),
         _callhardening.follow_moved_shards(events, ''[]'', true), _callhardening.has_stamps(events),
-        _callhardening.begins_anew(l, 1, ''[]'') FROM _callhardening.logs AS l WHERE l.is_default'),
+        _callhardening.begins_anew(1, ''[]'') FROM _callhardening.logs AS l WHERE l.is_default'),
     (31.2, 'SELECT log FROM "has space".call_event_waiters WHERE kind OPERATOR(pg_catalog.=) ''client'''),
     (32, 'wait'),
     (33, 'SELECT ' || test.call('stop_call_worker(regclass,name)')),
