@@ -12,9 +12,10 @@ SELECT coalesce(s.relation, s.shell), s.shell, s.shard_id,
     CASE WHEN m.state IS NULL
         THEN format('this node has shard %s of %s, and the shard is no event log', s.shard_id, s.shell)
         ELSE format('shard %s of %s is on its way to %s:%s', s.shard_id, s.shell, m.to_host, m.to_port) END,
-    CASE WHEN m.state IS NULL THEN format('SELECT * FROM attach_call_shards(%L). If that says detached: '
-            'attach_call_event_log(%L, its calls table, state), with what its detach has returned.', s.shell,
-            coalesce(s.relation, s.shell))
+    CASE WHEN m.state IS NULL THEN format('On the coordinator: SELECT * FROM attach_call_shards(%L). If that says '
+            'detached, here: attach_call_event_log(%L, %L, state), with what its detach has returned. Without a state '
+            'all events come once more.', s.shell, coalesce(s.relation, s.shell), (SELECT h.calls_shard
+                FROM _callhardening.local_shards(s.shell) AS h WHERE h.shard_id = s.shard_id))
         ELSE format('On the coordinator: CALL move_call_shard(%L, %s, %L, %s).', s.shell, s.shard_id, m.to_host,
             m.to_port) END
 FROM _callhardening.local_shards() AS s CROSS JOIN LATERAL _callhardening.noted_move(s.shell, s.shard_id) AS m
@@ -61,8 +62,8 @@ FROM _callhardening.unread_shards() AS u
 UNION ALL
 SELECT l.events, 'gap', 'shard_moved_away', format('Citus has moved shard %s to %s: its events are there',
         l.shard_id, coalesce(p.host || ':' || p.port, 'another node')),
-    coalesce(format('SELECT * FROM attach_call_shards(%L).', _callhardening.known_name(p.relation)),
-        'Call attach_call_shards for the distributed log.')
+    coalesce(format('On the coordinator: SELECT * FROM attach_call_shards(%L).',
+        _callhardening.known_name(p.relation)), 'Call attach_call_shards for the distributed log.')
 FROM _callhardening.logs AS l LEFT JOIN LATERAL _callhardening.place_of_shard(l.shard_id) AS p ON true
 WHERE NOT _callhardening.is_placed_here(l.shard_id)
 UNION ALL

@@ -125,6 +125,37 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.is_this_node(text, int) IS 'whether Citus knows this server by that host and port';
 
+CREATE FUNCTION _callhardening.hold_shard(events regclass, calls regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+DECLARE
+    shell regclass := _callhardening.shell_of(events);
+    number bigint := _callhardening.shard_of(events);
+    note record;
+    beside regclass;
+BEGIN
+    PERFORM _callhardening.lock_distributed_log(shell);
+    PERFORM _callhardening.hold_placed(events);
+    note := _callhardening.noted_move(shell, number);
+    beside := (SELECT s.calls_shard::regclass FROM _callhardening.local_shards(shell) AS s WHERE s.shard_id = number);
+    IF note.state IS NOT NULL AND NOT _callhardening.is_this_node(note.to_host, note.to_port) THEN
+        PERFORM _callhardening.raise_error('55000', format('shard %s is on its way to %s:%s', events, note.to_host,
+            note.to_port), hint => (SELECT format('On the coordinator: CALL move_call_shard(%L, %s, %L, %s) gives it '
+                'back.', shell, number, p.host, p.port) FROM _callhardening.place_of_shard(number) AS p));
+    ELSIF beside <> calls THEN
+        PERFORM _callhardening.raise_error('55000', format('table %s is not the shard of calls beside %s', calls,
+            events), hint => format('The calls of its events are in %s.', beside));
+    END IF;
+    PERFORM _callhardening.number_shard(calls, _callhardening.shell_of(calls));
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.hold_shard(regclass, regclass) IS
+'a part of attach_call_event_log: keeps a shard from moves, by Citus and by move_call_shard. Does nothing for another '
+'table. Errors: 55000 it is on its way to another server or there, or calls is not the table of its calls';
+
 CREATE FUNCTION _callhardening.note_move(log regclass, shard bigint, to_host text, to_port int) RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -134,6 +165,7 @@ DECLARE
     shard_events regclass := (SELECT s.shard::regclass FROM _callhardening.local_shards(log) AS s
         WHERE s.shard_id = note_move.shard);
 BEGIN
+    PERFORM _callhardening.lock_distributed_log(log);
     IF NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = shard_events) THEN
         PERFORM _callhardening.write_move(log, ARRAY['UPDATE %s SET to_host = %L, to_port = %s WHERE shard_id = %s',
             to_host, to_port::text, shard::text]);
@@ -238,6 +270,17 @@ $$;
 COMMENT ON FUNCTION _callhardening.require_part(bigint, text) IS
 'a part of move_call_shard. Error: 58000 a node has failed';
 
+-- Two sessions would take a shard out of each other's hands, and Citus would move one that is in use.
+CREATE FUNCTION _callhardening.lock_shard_move(shard bigint) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT pg_advisory_xact_lock('_callhardening.left_shards'::regclass::oid::int, hashint8(shard))
+$$;
+
+COMMENT ON FUNCTION _callhardening.lock_shard_move(bigint) IS
+'a part of move_call_shard, on the coordinator: waits for a step of another session that moves this shard';
+
 CREATE FUNCTION _callhardening.begin_shard_move(log regclass, shard bigint, to_host text, to_port int, mode text)
     RETURNS text
     LANGUAGE plpgsql
@@ -259,6 +302,7 @@ BEGIN
             hint => 'detach_call_event_log on the node of the shard, citus_schema_move on the coordinator, '
                 'attach_call_event_log on the new node.');
     END IF;
+    PERFORM _callhardening.lock_shard_move(shard);
     place := _callhardening.shard_place(log, shard);
     PERFORM _callhardening.require_target(to_host, to_port, log);
     -- Whatever fails later leaves the shard on its way.
@@ -291,13 +335,16 @@ CREATE FUNCTION _callhardening.move_shard_rows(log regclass, shard bigint, to_ho
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    place record := _callhardening.shard_place(log, shard);
-    noted record := _callhardening.noted_move(log, shard);
+    place record;
+    noted record;
 BEGIN
+    PERFORM _callhardening.lock_shard_move(shard);
+    place := _callhardening.shard_place(log, shard);
+    noted := _callhardening.noted_move(log, shard);
     IF (place.host, place.port) = (to_host, to_port) THEN
         RETURN;
-    ELSIF note IS DISTINCT FROM 'not attached' AND (noted.to_host, noted.to_port) IS DISTINCT FROM (to_host, to_port)
-    THEN
+    ELSIF (CASE note WHEN 'not attached' THEN noted.state IS NOT NULL
+        ELSE (noted.to_host, noted.to_port) IS DISTINCT FROM (to_host, to_port) END) THEN
         PERFORM _callhardening.raise_error('55000', format('shard %s is not on its way to %s:%s any more', shard,
             to_host, to_port), detail => 'Another session has attached it, or moves it to another server.',
             hint => 'Call move_call_shard again.');

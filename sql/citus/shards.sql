@@ -177,6 +177,16 @@ CREATE TRIGGER empty_log INSTEAD OF UPDATE ON _callhardening.emptied_logs FOR EA
 COMMENT ON FUNCTION _callhardening.empty_log() IS
 'trigger function: forgets lanes, claims, retrying and dead events of a log that has no events here any more';
 
+CREATE FUNCTION _callhardening.lock_distributed_log(log regclass) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT pg_advisory_xact_lock('_callhardening.logs'::regclass::oid::int, log::oid::int) WHERE log IS NOT NULL
+$$;
+
+COMMENT ON FUNCTION _callhardening.lock_distributed_log(regclass) IS
+'keeps other sessions on this server from attaching and detaching shards of this log. NULL: does nothing';
+
 CREATE FUNCTION _callhardening.number_shard(shard regclass, shell regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -231,7 +241,7 @@ BEGIN
     END IF;
     IF answer IS NOT NULL THEN
         RETURN answer;
-    ELSIF NOT from_beginning AND _callhardening.has_stamps(shard_events) OR EXISTS (
+    ELSIF NOT coalesce(from_beginning, NOT _callhardening.has_stamps(shard_events)) OR EXISTS (
         SELECT FROM _callhardening.my_detached_logs AS d WHERE d.events = shard_events AND d.state IS NOT NULL) THEN
         RETURN 'detached'; -- attached from the beginning, its state would find all events taken
     END IF;
@@ -251,7 +261,8 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.attach_shard(regclass, bigint, regclass, regclass, _callhardening.logs, boolean) IS
 'makes a shard of a distributed log an event log of this server. With a state of move_call_shard it goes on there. '
-'Otherwise all of its events are delivered from the beginning. from_beginning: false: only if no log has stamped any';
+'Otherwise all of its events are delivered from the beginning. from_beginning: whether this is wanted; NULL: if no log '
+'has stamped an event';
 
 CREATE FUNCTION _callhardening.pass_settings(events regclass, settings _callhardening.logs) RETURNS void
     LANGUAGE sql
@@ -331,8 +342,7 @@ DECLARE
     given _callhardening.logs := jsonb_populate_record(NULL::_callhardening.logs, settings);
 BEGIN
     PERFORM _callhardening.require_table_owner(events);
-    -- Two sessions would register it twice.
-    PERFORM pg_advisory_xact_lock('_callhardening.logs'::regclass::oid::int, events::oid::int);
+    PERFORM _callhardening.lock_distributed_log(events);
     IF NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = register_distributed_log.events) THEN
         INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column)
         VALUES (events, calls, given.provider, given.lanes, given.shape, given.route_column);
@@ -345,14 +355,16 @@ BEGIN
             CASE WHEN l.log_id IS NULL THEN 'new' ELSE 'was attached' END)), '[]')
         FROM _callhardening.local_shards(events) AS s LEFT JOIN _callhardening.logs AS l ON l.events::text = s.shard)
         || (SELECT coalesce(jsonb_agg(to_jsonb(m) || '{"result": "moved away"}'), '[]')
-            FROM _callhardening.moved_shards(events) AS m);
+            FROM _callhardening.moved_shards(events) AS m)
+        || (SELECT coalesce(jsonb_agg(to_jsonb(k) || '{"result": "known"}'), '[]')
+            FROM _callhardening.my_known_shards AS k WHERE k.log = events);
 END
 $$;
 
 COMMENT ON FUNCTION _callhardening.register_distributed_log(regclass, regclass, jsonb) IS
 'a part of attach_call_shards, on each node: registers the distributed log on this server, and gives it and its '
 'attached shards these settings. Returns an array of shard_id and result, with the shards that are on another server '
-'now';
+'now, and all that this server knows';
 
 CREATE FUNCTION _callhardening.attach_node_shard(events regclass, shard bigint, settings jsonb, from_beginning boolean)
     RETURNS text
@@ -365,8 +377,7 @@ DECLARE
     answer text;
 BEGIN
     PERFORM _callhardening.require_table_owner(events);
-    -- Two sessions would attach it twice.
-    PERFORM pg_advisory_xact_lock('_callhardening.logs'::regclass::oid::int, events::oid::int);
+    PERFORM _callhardening.lock_distributed_log(events);
     answer := (SELECT _callhardening.attach_shard(events, s.shard_id, s.shard::regclass, s.calls_shard::regclass,
         given, from_beginning) FROM _callhardening.local_shards(events) AS s
         WHERE s.shard_id = attach_node_shard.shard);
@@ -421,40 +432,67 @@ COMMENT ON FUNCTION _callhardening.forget_moved_shards(regclass, jsonb) IS
 'a part of attach_call_shards, on each node: forgets shards of a distributed log that are not on this server any more. '
 'forgotten: an array of their numbers';
 
-CREATE FUNCTION _callhardening.follow_moved_shards(log regclass, moved jsonb, is_complete boolean) RETURNS void
-    LANGUAGE plpgsql
+-- A server of before that still has the shard in its list would have it delivered from the beginning later.
+CREATE FUNCTION _callhardening.forget_elsewhere(shard regclass) RETURNS void
+    LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     AS $$
-DECLARE
-    taken jsonb;
-    gone record;
-BEGIN
-    FOR gone IN SELECT m.shard_id, (SELECT string_agg(c ->> 'name', ', ') FROM jsonb_array_elements(m.consumers) AS c)
-                    AS names
-        FROM jsonb_to_recordset(moved) AS m (shard_id bigint, consumers jsonb)
-        WHERE m.consumers <> '[]' AND (_callhardening.place_of_shard(m.shard_id)).relation IS NULL
-    LOOP
-        PERFORM _callhardening.report('WARNING'::text, format('the consumers of shard %s are gone: %s', gone.shard_id,
-            gone.names), detail => 'Citus has no such shard any more.', hint => 'For each shard in its place, call '
-            'create_call_consumer(shard, name, from_beginning => true) on its node.');
-    END LOOP;
-    taken := (SELECT coalesce(jsonb_agg(t), '[]') FROM _callhardening.ask_nodes(
-            format('SELECT _callhardening.take_consumers(%L)', moved), true) AS n
-        CROSS JOIN LATERAL jsonb_array_elements(n.answer::jsonb) AS t);
-    IF is_complete THEN
-        taken := taken || (SELECT coalesce(jsonb_agg(m.shard_id), '[]')
-            FROM jsonb_to_recordset(moved) AS m (shard_id bigint)
-            WHERE (_callhardening.place_of_shard(m.shard_id)).relation IS NULL);
-    END IF;
-    -- Not before: a node that fails in between leaves them for the next call.
-    PERFORM FROM _callhardening.ask_nodes(format('SELECT _callhardening.forget_moved_shards(%L::regclass, %L)', log,
-        taken), false);
-END
+SELECT FROM _callhardening.ask_nodes(format('SELECT _callhardening.forget_moved_shards(%L::regclass, ''[%s]'')',
+    _callhardening.shell_of(shard), _callhardening.shard_of(shard)), true)
+WHERE _callhardening.shard_of(shard) IS NOT NULL
 $$;
 
-COMMENT ON FUNCTION _callhardening.follow_moved_shards(regclass, jsonb, boolean) IS
-'a part of attach_call_shards: the consumers of moved shards follow them, and the servers of before forget the shards '
-'that are attached elsewhere. is_complete: and those that Citus has split, since all in their place are attached';
+COMMENT ON FUNCTION _callhardening.forget_elsewhere(regclass) IS
+'a part of detach_call_event_log: no other node has this shard as its log. A node that does not answer is a WARNING. '
+'Does nothing for a table that is no shard';
+
+CREATE FUNCTION _callhardening.end_shard_attach(log regclass, attached jsonb, forgotten jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+INSERT INTO _callhardening.my_known_shards
+SELECT end_shard_attach.log, a.* FROM jsonb_to_recordset(attached) AS a (shard_id bigint, hashes int8range)
+WHERE NOT EXISTS (SELECT FROM _callhardening.my_known_shards AS k
+    WHERE k.log = end_shard_attach.log AND k.shard_id = a.shard_id)
+ON CONFLICT DO NOTHING;
+SELECT _callhardening.forget_moved_shards(log, forgotten)
+$$;
+
+COMMENT ON FUNCTION _callhardening.end_shard_attach(regclass, jsonb, jsonb) IS
+'the last step of attach_call_shards, on each node: what is attached is known there, and the forgotten shards are '
+'forgotten';
+
+CREATE FUNCTION _callhardening.warn_of_lost_consumers(moved jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT _callhardening.report('WARNING'::text, format('the consumers of shard %s are gone: %s', m.shard_id,
+    (SELECT string_agg(c ->> 'name', ', ') FROM jsonb_array_elements(m.consumers) AS c)),
+    detail => 'Citus has no such shard any more.', hint => 'For each shard in its place, call '
+    'create_call_consumer(shard, name, from_beginning => true) on its node.')
+FROM jsonb_to_recordset(moved) AS m (shard_id bigint, consumers jsonb)
+WHERE m.consumers <> '[]' AND (_callhardening.place_of_shard(m.shard_id)).relation IS NULL
+$$;
+
+COMMENT ON FUNCTION _callhardening.warn_of_lost_consumers(jsonb) IS
+'a part of attach_call_shards: a WARNING for each shard with consumers that Citus has split';
+
+CREATE FUNCTION _callhardening.follow_moved_shards(moved jsonb, is_complete boolean) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT (SELECT coalesce(jsonb_agg(t), '[]')
+        FROM _callhardening.ask_nodes(format('SELECT _callhardening.take_consumers(%L)', moved), true) AS n
+        CROSS JOIN LATERAL jsonb_array_elements(n.answer::jsonb) AS t)
+    || (SELECT coalesce(jsonb_agg(m.shard_id), '[]') FROM jsonb_to_recordset(moved) AS m (shard_id bigint)
+        WHERE is_complete AND (_callhardening.place_of_shard(m.shard_id)).relation IS NULL)
+$$;
+
+COMMENT ON FUNCTION _callhardening.follow_moved_shards(jsonb, boolean) IS
+'a part of attach_call_shards: the consumers of moved shards follow them. Returns the shards that the servers of '
+'before can forget: those that are attached elsewhere. is_complete: and those that Citus has split, since all in their '
+'place are attached';
 
 CREATE FUNCTION _callhardening.require_attachable_shards(log _callhardening.logs) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -540,18 +578,38 @@ COMMENT ON FUNCTION _callhardening.shards_of_nodes(regclass, regclass, jsonb) IS
 'a part of attach_call_shards: what register_distributed_log returns on all nodes, with the node in each element. A '
 'node that does not answer has one with its error as result';
 
--- A shard with stamps that no node remembers was detached, and its owner has its state.
-CREATE FUNCTION _callhardening.begins_anew(shard bigint, moved jsonb) RETURNS boolean
+CREATE FUNCTION _callhardening.shard_hashes(shard bigint) RETURNS int8range
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT EXISTS (SELECT FROM jsonb_to_recordset(moved) AS m (shard_id bigint)
-    WHERE m.shard_id = shard OR (_callhardening.place_of_shard(m.shard_id)).relation IS NULL)
+SELECT int8range(s.low, s.high, '[]') FROM _callhardening.citus_rows('SELECT s.shardminvalue::bigint,
+    s.shardmaxvalue::bigint FROM pg_catalog.pg_dist_shard AS s
+    WHERE s.shardid = ($1)[1]::bigint AND s.shardminvalue IS NOT NULL', ARRAY[shard::text])
+    AS s (low bigint, high bigint)
+$$;
+
+COMMENT ON FUNCTION _callhardening.shard_hashes(bigint) IS
+'the hash values of a shard by the call; NULL: it has all calls, or there is no such shard';
+
+-- Moved by Citus, or detached? Of a shard that was attached, a node with its log tells. An unknown one may be a part of
+-- a shard that Citus has split.
+CREATE FUNCTION _callhardening.begins_anew(shard bigint, found jsonb) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT CASE
+    WHEN found @> jsonb_build_array(jsonb_build_object('shard_id', shard, 'result', 'known'))
+        THEN found @> jsonb_build_array(jsonb_build_object('shard_id', shard, 'result', 'moved away'))
+    WHEN EXISTS (SELECT FROM jsonb_to_recordset(found) AS k (shard_id bigint, result text, hashes int8range)
+        WHERE k.result = 'known' AND k.hashes @> _callhardening.shard_hashes(shard)
+            AND (_callhardening.place_of_shard(k.shard_id)).relation IS NULL
+            AND found @> jsonb_build_array(jsonb_build_object('shard_id', k.shard_id, 'result', 'moved away')))
+        THEN true END
 $$;
 
 COMMENT ON FUNCTION _callhardening.begins_anew(bigint, jsonb) IS
-'a part of attach_call_shards: whether a new shard is attached from its beginning, although it has stamps: Citus has '
-'moved it from a node with its log, or has split such a shard. moved: what moved_shards returns on all nodes';
+'a part of attach_call_shards: whether a new shard is attached from its beginning. false: it was detached; NULL: not '
+'known. found: what shards_of_nodes returns';
 
 CREATE FUNCTION @extschema@.attach_call_shards(log regclass) RETURNS TABLE (shard_id bigint, node text, result text)
     LANGUAGE plpgsql
@@ -562,21 +620,29 @@ DECLARE
     settings jsonb := to_jsonb(known) - '{log_id,events,calls,adopted,settled_marks}'::text[];
     found jsonb := _callhardening.shards_of_nodes(log, known.calls, settings);
     moved jsonb := jsonb_path_query_array(found, '$[*] ? (@.result == "moved away")');
+    attached jsonb := '[]';
     is_complete boolean := true;
 BEGIN
     FOR node, shard_id, result IN SELECT f.node, f.shard_id, f.result
-        FROM jsonb_to_recordset(found) AS f (shard_id bigint, node text, result text) ORDER BY f.node, f.shard_id
+        FROM jsonb_to_recordset(found) AS f (shard_id bigint, node text, result text)
+        WHERE f.result <> 'known' ORDER BY f.node, f.shard_id
     LOOP
         IF result = 'new' THEN
             result := _callhardening.attach_new_shard(log, shard_id, settings,
-                _callhardening.begins_anew(shard_id, moved));
+                _callhardening.begins_anew(shard_id, found));
+        END IF;
+        IF result IN ('attached', 'was attached') THEN
+            attached := attached || jsonb_build_object('shard_id', shard_id, 'hashes',
+                _callhardening.shard_hashes(shard_id));
         END IF;
         is_complete := is_complete AND result ~ '^(attached|was attached|moved away|on its way|detached)';
         RETURN NEXT;
     END LOOP;
-    IF moved <> '[]' THEN
-        PERFORM _callhardening.follow_moved_shards(log, moved, is_complete);
-    END IF;
+    PERFORM _callhardening.warn_of_lost_consumers(moved);
+    -- Last: a node that fails in between leaves its moved shards for the next call.
+    PERFORM FROM _callhardening.ask_nodes(format('SELECT _callhardening.end_shard_attach(%L::regclass, %L, %L)', log,
+        attached, CASE WHEN moved = '[]' THEN moved ELSE _callhardening.follow_moved_shards(moved, is_complete) END),
+        false);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.attach_call_shards(regclass) FROM PUBLIC;
@@ -590,9 +656,8 @@ a row for each shard. Call it after the creation, and let a scheduler call it: i
 nothing is to do. After a move, a split or a restore by other means than move_call_shard, all events
 of a shard that are not purged are delivered once more, to each of its consumers. Consumers do not
 follow a split: they are a WARNING. A shard that was detached stays so, wherever Citus moves it. So
-does one with processed events whose old node was removed. A node that does not answer is a WARNING
-and a row without a shard. A shard that its node cannot attach is a WARNING and a row with the
-error.
+does one whose old node was removed. A node that does not answer is a WARNING and a row without a
+shard. A shard that its node cannot attach is a WARNING and a row with the error.
 - log: the distributed log; name it on the server where it was created or configured
 - node: host and port
 - result: attached, was attached, moved away (from this node), on its way (call move_call_shard

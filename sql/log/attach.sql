@@ -613,6 +613,7 @@ COMMENT ON FUNCTION _callhardening.require_newest_state(regclass, regclass, json
 CREATE FUNCTION _callhardening.finish_attaching(events regclass, state jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
     AS $$
 DECLARE
     log _callhardening.logs;
@@ -631,6 +632,8 @@ BEGIN
     PERFORM _callhardening.stamp_unregistered_events(log, state);
     PERFORM _callhardening.bury_stamped_events(log.log_id, events);
     PERFORM _callhardening.move_event_sequence(events);
+    UPDATE _callhardening.shard_logs AS l SET has_new_shards = true
+    WHERE l.events = _callhardening.shell_of(log.events);
     IF log.signed THEN
         PERFORM _callhardening.report('WARNING', format('event log %s takes no body until it has a secret', events),
             detail => 'It takes signed bodies only, and secrets do not travel with a state.',
@@ -659,8 +662,7 @@ BEGIN
     IF state IS NOT NULL THEN -- a long state is read before the lock
         PERFORM _callhardening.require_valid_state(state);
     END IF;
-    PERFORM _callhardening.hold_placed(events);
-    PERFORM _callhardening.number_shard(calls, _callhardening.shell_of(calls));
+    PERFORM _callhardening.hold_shard(events, calls);
     -- Waits for the writers: afterwards each event of the time without a log is here.
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', events);
     IF _callhardening.is_attached(events, calls, state) THEN
@@ -668,7 +670,8 @@ BEGIN
     END IF;
     PERFORM _callhardening.require_newest_state(events, calls, state);
     present := coalesce(state,
-        (SELECT d.state FROM _callhardening.my_detached_logs AS d WHERE d.events = attach_call_event_log.events));
+        (SELECT d.state FROM _callhardening.my_detached_logs AS d WHERE d.events = attach_call_event_log.events),
+        (_callhardening.noted_move(_callhardening.shell_of(events), _callhardening.shard_of(events))).state);
     log := CASE WHEN present IS NULL THEN _callhardening.settings_of_triggers(events)
         ELSE _callhardening.settings_of_state(events, calls, present) END;
     PERFORM _callhardening.require_attachable_log(events, calls, log);
@@ -721,4 +724,5 @@ Errors:
 - 54000: the numbers of the lanes are used up
 - 55000: calls is not hardened, takes no event, or has another type of call id; the log has not
   its indexes; it is attached without this state; the state is not of this table, or not its
-  last one; or neither a state nor triggers tell its settings';
+  last one; neither a state nor triggers tell its settings; or it is a shard on its way to another
+  node, or calls is not the shard beside it';

@@ -239,6 +239,7 @@ BEGIN
     PERFORM _callhardening.require_read_committed('an event log cannot be detached'::text);
     PERFORM _callhardening.require_relation(log, 'log'::text);
     PERFORM _callhardening.require_table_owner(log);
+    PERFORM _callhardening.forget_elsewhere(log);
     -- Another session that detaches or attaches it waits here. Writers do not.
     EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', log);
     SELECT * INTO settings FROM _callhardening.logs AS l WHERE l.events = log;
@@ -276,7 +277,8 @@ come again, and the attempt counts. The state has no secret. It is kept here unt
 attached or the table is dropped: called again, the function returns it again.
 A state fits the table that was detached with it. The detach waits for transactions with new events,
 so a copy made afterwards has all events with stamps of this log. If it was the default log,
-functions called without a log fail until it is attached, or until there is another default.
+functions called without a log fail until it is attached, or until there is another default. Of a
+shard of Citus, the other nodes are told: a silent one is a WARNING.
 - log: NULL is an error
 Errors:
 - 0A000: in REPEATABLE READ and SERIALIZABLE

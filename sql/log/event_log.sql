@@ -1019,6 +1019,31 @@ CREATE TRIGGER remove_left_shard INSTEAD OF UPDATE ON _callhardening.my_left_sha
 COMMENT ON FUNCTION _callhardening.remove_left_shard() IS
 'trigger function: forgets a shard that its new server knows, for an owner without rights on left_shards';
 
+-- Each node knows what was attached anywhere. Not dumped, as left_shards.
+CREATE TABLE _callhardening.known_shards (
+    log regclass,
+    shard_id bigint,
+    hashes int8range,
+    CONSTRAINT known_shards_pkey PRIMARY KEY (log, shard_id)
+);
+REVOKE ALL ON _callhardening.known_shards FROM PUBLIC;
+
+COMMENT ON TABLE _callhardening.known_shards IS
+'shards that have been attached on any server. One that is no log now was detached, and its owner has its state';
+COMMENT ON COLUMN _callhardening.known_shards.log IS 'the distributed log';
+COMMENT ON COLUMN _callhardening.known_shards.hashes IS
+'the hash values of its calls, from which Citus makes others in a split; NULL: it has all calls';
+
+CREATE VIEW _callhardening.my_known_shards WITH (security_barrier) AS
+SELECT * FROM _callhardening.known_shards k WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
+    WHERE c.oid OPERATOR(pg_catalog.=) k.log::oid AND pg_catalog.pg_has_role(c.relowner, 'USAGE'))
+WITH CHECK OPTION;
+REVOKE ALL ON _callhardening.my_known_shards FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES
+    ('own', 'my_known_shards', 'SELECT'), ('own', 'my_known_shards', 'INSERT');
+
+COMMENT ON VIEW _callhardening.my_known_shards IS 'the rows of known_shards for the caller''s logs';
+
 CREATE FUNCTION _callhardening.keep_left_shards() RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -1065,6 +1090,7 @@ BEGIN
     PERFORM _callhardening.keep_left_shards();
     DELETE FROM _callhardening.logs WHERE events IN (SELECT unnest(relations));
     DELETE FROM _callhardening.left_shards WHERE log IN (SELECT unnest(relations));
+    DELETE FROM _callhardening.known_shards WHERE log IN (SELECT unnest(relations));
     DELETE FROM _callhardening.detached_logs WHERE events IN (SELECT unnest(relations));
     -- A number would be dumped in the place of its name, and be another table where that is restored.
     UPDATE _callhardening.logs SET calls = 0 WHERE calls IN (SELECT unnest(relations));

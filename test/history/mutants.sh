@@ -253,7 +253,16 @@ if [ -e "$("$PG_CONFIG" --sharedir)/extension/citus.control" ]; then
     TEST=citus/detached_shards
     try_unchanged
     mutant detached-known 'not ok .*a detached shard stays so after a move' \
-        '/FUNCTION _callhardening\.begins_anew/,/^[$]{2};/s/SELECT EXISTS/SELECT true OR EXISTS/'
+        "s/THEN (found @> jsonb_build_array\(jsonb_build_object\('shard_id', shard, 'result', 'moved away')/THEN true OR \1/"
+    mutant detached-empty 'not ok .*an empty shard stays detached' \
+        "s/WHEN found @> jsonb_build_array\(jsonb_build_object\('shard_id', shard, 'result', 'known'\)\)/WHEN false/"
+    mutant detached-split 'not ok .*the parts are attached' 's/k\.hashes @> _callhardening\.shard_hashes\(shard\)/false/'
+    mutant detached-elsewhere 'not ok .*the node before the detach does not count' \
+        's/PERFORM _callhardening\.forget_elsewhere\(log\);//'
+    mutant move-hand 'not ok .*is not attached by hand' \
+        's/IF note\.state IS NOT NULL AND NOT _callhardening\.is_this_node\(.*/IF false THEN/'
+    mutant move-wait 'not ok .*a second session waits for the move' \
+        "s/^SELECT pg_advisory_xact_lock\('_callhardening\.left_shards'.*/SELECT/"
     mutant detached-left 'not ok .*the last node that had the log counts' \
         's/IF _callhardening\.distribution\(shell\) IS NOT NULL THEN/IF false THEN/'
     mutant detached-lock 'not ok .*a transaction that has written is refused' \

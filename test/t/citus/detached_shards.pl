@@ -86,8 +86,9 @@ append($log, 5);
 move($log);
 is(attach($log), 'detached', 'a detached shard stays so after a move');
 is($cluster->sql($log->{home}, q{SELECT gap, advice FROM call_enforcement WHERE level = 'gap'}),
-	"shard_not_attached|SELECT * FROM attach_call_shards('$log->{name}'). If that says detached: attach_call_event_log('$log->{shard}', "
-	  . 'its calls table, state), with what its detach has returned.', 'a gap names the way on');
+	"shard_not_attached|On the coordinator: SELECT * FROM attach_call_shards('$log->{name}'). If that says detached, here: "
+	  . "attach_call_event_log('$log->{shard}', '$log->{calls}', state), with what its detach has returned. Without a state all "
+	  . 'events come once more.', 'a gap names the way on');
 clean_up();
 move($log);
 is(attach($log), 'detached', 'after a second one, and without its old table');
@@ -109,6 +110,57 @@ move($log);
 clean_up();
 is(attach($log), 'attached', 'the last node that had the log counts');
 
+# A node of before that was silent does not know that the shard was attached elsewhere.
+$log = create_log();
+my $before = $log->{home};
+move($log);
+is(attach_with_state($log), 'adopted', 'a moved shard is attached by hand');
+is(process($log), 4, 'with all of its events');
+$state = detach($log);
+move($log, $before);
+is(attach($log), 'detached', 'the node before the detach does not count');
+is(attach_with_state($log, $state), 'attached', 'its state does');
+is(process($log), 0, 'and no event comes again');
+
+# It has no events.
+$log = create_log();
+$cluster->sql($log->{home}, "SELECT create_call_consumer('$log->{shard}', 'crm', from_beginning => true)");
+$cluster->sql($log->{home}, "SELECT complete_call_events(ARRAY(SELECT DISTINCT claim_id
+    FROM claim_call_events(100, log => '$log->{shard}', consumer => 'crm')))") for 1, 2;
+is($cluster->sql($log->{home}, "SELECT purge_call_events('0', '$log->{shard}')"), 4, 'all events of a shard are purged');
+$state = detach($log);
+move($log);
+is(attach($log), 'detached', 'an empty shard stays detached');
+attach_with_state($log, $state);
+is($cluster->sql($log->{home}, "SELECT count(*) FROM call_consumers WHERE log = '$log->{shard}'::regclass AND consumer = 'crm'"), 1,
+	'its consumer comes with its state');
+
+# Another shard of its log is split.
+$cluster->sql(0, q{CREATE SCHEMA p; SELECT create_distributed_call_tables('p', 4, 2)});
+$log = { name => 'p.call_events', schema => 'p' };
+attach($log);
+append($log, 1 .. 20);
+my @shards = map { [ split /\|/ ] } split /\n/, $cluster->sql(0, q{SELECT s.shardid, n.nodeport, s.shardminvalue, s.shardmaxvalue
+    FROM pg_dist_shard AS s JOIN pg_dist_placement AS p USING (shardid) JOIN pg_dist_node AS n USING (groupid)
+    WHERE s.logicalrelid = 'p.call_events'::regclass ORDER BY 1});
+my ($kept, $split) = @shards[ 3, 0 ];
+$log->{shard} = "p.call_events_$kept->[0]";
+$log->{id} = $kept->[0];
+($log->{home}) = grep { $cluster->node($_)->port == $kept->[1] } @workers;
+my $of_kept = process($log);
+cmp_ok($of_kept, '>', 0, 'a shard has events');
+my ($home_of_split) = grep { $cluster->node($_)->port == $split->[1] } @workers;
+my $of_split = $cluster->sql($home_of_split, "SELECT claimed FROM process_call_events(log => 'p.call_events_$split->[0]')");
+$state = detach($log);
+move($log);
+my ($worker) = split /\n/, $cluster->sql(0, "SELECT nodeid FROM pg_dist_node WHERE nodeport = $split->[1]");
+$cluster->sql(0, sprintf(q{SELECT citus_split_shard_by_split_points(%d, ARRAY['%d'], ARRAY[%d, %d], 'block_writes')}, $split->[0],
+	int(($split->[2] + $split->[3]) / 2), $worker, $worker));
+is($cluster->sql(0, "SELECT string_agg(DISTINCT result, ' ') FROM attach_call_shards('p.call_events') WHERE shard_id = $kept->[0]
+    AND result <> 'moved away'"), 'detached', 'a detached shard is no part of another one');
+is($cluster->sql(0, q{SELECT count(*) FROM attach_call_shards('p.call_events') WHERE result = 'was attached'}), 4,
+	'the parts are attached');
+
 # What was known about it is gone.
 for my $loss (
 	[ 'its log has another name', sub { $cluster->sql(0, "ALTER TABLE $_[0]{name} RENAME TO hooks"); $_[0]{name} = "$_[0]{schema}.hooks";
@@ -122,9 +174,9 @@ for my $loss (
 	my ($what, $lose) = @$loss;
 	my $lost = create_log();
 	detach($lost);
-	my $before = $lost->{home};
+	my $home = $lost->{home};
 	move($lost);
-	$lose->($lost, $before);
+	$lose->($lost, $home);
 	is(attach($lost), 'detached', "$what: a detached shard stays so");
 	is(attach_with_state($lost), 'adopted', "$what: without its state it begins anew");
 	is(process($lost), 4, "$what: with all of its events");
@@ -168,6 +220,39 @@ like($cluster->messages(0, end_move($log, $to, $note)), qr/^ERROR:  55000: shard
 	'a shard that was given back does not move');
 is(process($log), 0, 'and nothing comes twice');
 
+# Until then nobody else attaches it, and a second session waits.
+$log = create_log();
+
+($to) = grep { $_ != $log->{home} } @workers;
+$note = begin_move($log, $to);
+like($cluster->messages($log->{home}, "SELECT attach_call_event_log('$log->{shard}', '$log->{calls}');"),
+	qr/^ERROR:  55000: shard \S+ is on its way to .*\n.*HINT: .*CALL move_call_shard/s, 'a shard on its way is not attached by hand');
+my $mover = $cluster->node(0)->background_psql('postgres');
+$mover->query_safe(sprintf("BEGIN; SELECT _callhardening.move_shard_rows('$log->{name}', $log->{id}, %s, 'block_writes', '$note')",
+	$cluster->host_and_port($to)));
+my $other_session = $cluster->node(0)->background_psql('postgres');
+$other_session->query_until(qr/begins/, sprintf("\\echo begins\nCALL move_call_shard('$log->{name}', $log->{id}, %s);\n\\echo ends\n",
+	$cluster->host_and_port($log->{home})));
+ok($cluster->node(0)->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'advisory'
+    AND query LIKE 'CALL move_call_shard%'}), 'a second session waits for the move');
+$mover->query_safe('COMMIT');
+$mover->quit;
+$other_session->query_until(qr/ends/, '');
+$other_session->quit;
+is($cluster->sql(0, "SELECT string_agg(result, ' ') FROM attach_call_shards('$log->{name}')"), 'was attached', 'and gives the shard back');
+is(process($log), 0, 'with its state');
+
+# The calls of its events are in one table.
+$log = create_log();
+$cluster->sql(0, sprintf("SELECT citus_move_shard_placement(%d, %s, %s, 'block_writes')", $log->{id}, $cluster->host_and_port($log->{home}),
+	$cluster->host_and_port($to))) if $log->{home} != $to;
+$log->{home} = $to;
+my ($other_log) = (create_log());
+my ($wrong_home, $wrong) = $cluster->shard_of("$other_log->{schema}.calls");
+like($cluster->messages($log->{home}, "SELECT attach_call_event_log('$log->{shard}', '$wrong');"),
+	qr/^ERROR:  55000: table \S+ is not the shard of calls beside \S+\nHINT: +The calls of its events are in \Q$log->{calls}\E\.$/m,
+	'a shard is not attached to the calls of another one') if $wrong_home == $log->{home};
+
 # -- beside attach_call_shards ---------------------------------------------------------------------
 
 # A detached shard moves while attach_call_shards waits at another one.
@@ -181,16 +266,16 @@ $cluster->sql(0, q{SELECT attach_call_shards('r.call_events')});
 append({ name => 'r.call_events' }, $detached_key);
 $cluster->sql($node, "SELECT claimed FROM process_call_events(log => 'r.call_events_$second')");
 $cluster->sql($node, "SELECT detach_call_event_log('r.call_events_$second')");
-$cluster->sql($node, "SET citus.override_table_visibility = off; UPDATE _callhardening.forgotten_logs AS f SET is_forgotten = true
-    FROM _callhardening.logs AS l WHERE l.log_id = f.log_id AND l.shard_id = $first");
+my ($next) = grep { $_ != $node } @workers;
+$cluster->sql(0, sprintf('SELECT citus_move_shard_placement(%d, %s, %s, $$block_writes$$)', $first, $cluster->host_and_port($node),
+	$cluster->host_and_port($next)));
 my $writer = $cluster->node(0)->background_psql('postgres');
 $writer->query_safe(qq{BEGIN; SELECT ingest_call_event('{"call_id": $key, "state": "ringing"}', 'r.call_events')});
 my $caller = $cluster->node(0)->background_psql('postgres');
 $caller->query_until(qr/begins/, "\\echo begins\nSELECT shard_id, result FROM attach_call_shards('r.call_events')
     WHERE shard_id = $second;\n\\echo ends\n");
-ok($cluster->node($node)->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity
+ok($cluster->node($next)->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity
     WHERE wait_event_type = 'Lock' AND query LIKE '%attach_node_shard%' AND pid <> pg_backend_pid()}), 'attach_call_shards waits');
-my ($next) = grep { $_ != $node } @workers;
 $cluster->sql(0, sprintf('SELECT citus_move_shard_placement(%d, %s, %s, $$block_writes$$)', $second, $cluster->host_and_port($node),
 	$cluster->host_and_port($next)));
 $writer->query_safe('COMMIT');
@@ -215,7 +300,8 @@ $cluster->node($node)->safe_psql('postgres', qq{SET citus.enable_ddl_propagation
     ALTER TABLE mallory.call_events RENAME TO call_events_$log->{id};
     SELECT detach_call_event_log('mallory.call_events_$log->{id}') IS NOT NULL; DROP TABLE mallory.call_events_$log->{id}},
 	extra_params => [ '-U', 'mallory' ]);
-is($cluster->sql($node, 'SELECT count(*) FROM _callhardening.left_shards'), 0, 'a table with the name of a shard is none');
+is($cluster->sql($node, "SELECT count(*) FROM _callhardening.left_shards WHERE shard_id = $log->{id}"), 0,
+	'a table with the name of a shard is none');
 
 # The first call after citus_schema_distribute fails for a while.
 $cluster->sql(0, q{CREATE SCHEMA e; SELECT create_call_tables('e')});

@@ -101,7 +101,7 @@ is($cluster->sql($source, "SELECT coalesce(renew_call_claim($claim)::text, 'stal
 my $place = $cluster->node($target)->host . ':' . $cluster->node($target)->port;
 is($cluster->sql($source, q{SELECT relation, gap, detail, advice FROM call_enforcement WHERE level = 'gap'}),
 	"$shard|shard_moved_away|Citus has moved shard $shard_id to $place: its events are there|"
-	  . q{SELECT * FROM attach_call_shards('t.call_events').}, 'a gap names the node that has it, and the statement');
+	  . q{On the coordinator: SELECT * FROM attach_call_shards('t.call_events').}, 'a gap names the node that has it, and the statement');
 is($cluster->sql($source, q{SELECT string_agg(check_name, ' ') FROM check_call_hardening() WHERE NOT ok}), 'enforcement',
 	'the self-test fails for the gap alone');
 is($cluster->sql($target, q{SELECT string_agg(gap, ' ') FROM call_enforcement WHERE level = 'gap'}), 'shard_not_attached',

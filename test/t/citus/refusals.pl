@@ -21,7 +21,7 @@ my $catalogs = q{
 CREATE TABLE %1$s.pg_dist_partition (logicalrelid regclass NOT NULL, partmethod "char" NOT NULL, partkey text,
     colocationid int NOT NULL DEFAULT 0, repmodel "char" NOT NULL DEFAULT 'c');
 CREATE UNIQUE INDEX pg_dist_partition_logical_relid_index ON %1$s.pg_dist_partition (logicalrelid);
-CREATE TABLE %1$s.pg_dist_shard (logicalrelid regclass, shardid bigint);
+CREATE TABLE %1$s.pg_dist_shard (logicalrelid regclass, shardid bigint, shardminvalue text, shardmaxvalue text);
 CREATE TABLE %1$s.pg_dist_placement (shardid bigint, groupid int);
 CREATE TABLE %1$s.pg_dist_local_group (groupid int);
 CREATE TABLE %1$s.pg_dist_node (groupid int, nodename text, nodeport int, noderole text DEFAULT 'primary');
@@ -200,8 +200,9 @@ CREATE TRIGGER stamp_call_event_102008 BEFORE INSERT ON t.call_events_102008 FOR
     EXECUTE FUNCTION _callhardening.stamp_call_event('payload', 'dialpad', '64', 'bigint')});
 is(sql(q{SELECT relation, gap, detail, advice FROM call_enforcement WHERE gap IN ('shard_not_attached', 'log_not_registered')}),
 	't.call_events_102008|shard_not_attached|this node has shard 102008 of t.call_events, and the shard is no event log: no worker '
-	  . q{finds its events|SELECT * FROM attach_call_shards('t.call_events'). If that says detached: }
-	  . q{attach_call_event_log('t.call_events_102008', its calls table, state), with what its detach has returned.},
+	  . q{finds its events|On the coordinator: SELECT * FROM attach_call_shards('t.call_events'). If that says detached, here: }
+	  . q{attach_call_event_log('t.call_events_102008', 't.calls_102009', state), with what its detach has returned. }
+	  . 'Without a state all events come once more.',
 	'call_enforcement names a shard that is not attached');
 
 sql(q{INSERT INTO pg_dist_partition VALUES ('t.webhooks', 'n', NULL, 4, 's');
