@@ -524,6 +524,8 @@ BEGIN
             INSERT INTO _callhardening.lanes SELECT NEW.log_id, lane FROM generate_series(0, NEW.lanes - 1) AS lane;
         END IF;
         IF NEW.shard_id IS NOT NULL THEN -- the distributed log may be the default
+            INSERT INTO _callhardening.known_shards VALUES (_callhardening.shell_of(NEW.events), NEW.shard_id,
+                _callhardening.shard_hashes(NEW.shard_id)) ON CONFLICT DO NOTHING;
             RETURN NULL;
         END IF;
         chosen := _callhardening.choose_default_log(NEW.log_id);

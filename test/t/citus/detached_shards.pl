@@ -207,6 +207,8 @@ move($log, grep { $_ != $to } @workers);
 $cluster->sql(0, qq{SELECT _callhardening.attach_new_shard('$log->{name}', $log->{id}, to_jsonb(l) - '{log_id,events,calls}'::text[], false)
     FROM _callhardening.logs AS l WHERE l.events = '$log->{name}'::regclass});
 is(process($log), 0, 'a move that was lost in its last step: nothing comes twice');
+is($cluster->sql($log->{home}, "SELECT count(*) FROM _callhardening.known_shards WHERE shard_id = $log->{id}"), 1,
+	'and the node with the shard knows it');
 move($log);
 clean_up();
 is(attach($log), 'attached', 'and the next move by Citus alone begins anew');
