@@ -124,6 +124,18 @@ CREATE FUNCTION _callhardening.shard_of(relation regclass) RETURNS bigint
 
 COMMENT ON FUNCTION _callhardening.shard_of(regclass) IS 'the number of a shard; NULL: the table is no shard';
 
+CREATE FUNCTION _callhardening.shell_by_name(shard text) RETURNS regclass
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT s.shell FROM to_regclass(regexp_replace(shard, '_[0-9]+("?)$', '\1')) AS s (shell)
+WHERE _callhardening.distribution(s.shell) IS NOT NULL AND shard ~ '_[0-9]+"?$'
+$$;
+
+COMMENT ON FUNCTION _callhardening.shell_by_name(text) IS
+'the distributed table that a shard is of by its name, as after a split: Citus does not know the shard then. NULL: '
+'none, or its name is so long that Citus has cut it';
+
 CREATE FUNCTION _callhardening.hold_placed(relation regclass) RETURNS void
     LANGUAGE c STRICT
     AS 'MODULE_PATHNAME', 'callhardening_hold_placed';

@@ -62,8 +62,9 @@ FROM _callhardening.unread_shards() AS u
 UNION ALL
 SELECT l.events, 'gap', 'shard_moved_away', format('Citus has moved shard %s to %s: its events are there',
         l.shard_id, coalesce(p.host || ':' || p.port, 'another node')),
-    coalesce(format('On the coordinator: SELECT * FROM attach_call_shards(%L).',
-        _callhardening.known_name(p.relation)), 'Call attach_call_shards for the distributed log.')
+    coalesce('On the coordinator: SELECT * FROM attach_call_shards('
+        || quote_literal(_callhardening.known_name(p.relation)) || ').',
+        'Call attach_call_shards for the distributed log.')
 FROM _callhardening.logs AS l LEFT JOIN LATERAL _callhardening.place_of_shard(l.shard_id) AS p ON true
 WHERE NOT _callhardening.is_placed_here(l.shard_id)
 UNION ALL

@@ -136,6 +136,10 @@ DECLARE
     note record;
     beside regclass;
 BEGIN
+    IF shell IS NULL AND _callhardening.shell_by_name(events::text) IS NOT NULL THEN
+        PERFORM _callhardening.raise_error('55000', format('Citus has split %s, and does not know it any more', events),
+            hint => 'attach_call_shards lists the shards in its place. They have its events, and take its state.');
+    END IF;
     PERFORM _callhardening.lock_distributed_log(shell);
     PERFORM _callhardening.hold_placed(events);
     note := _callhardening.noted_move(shell, number);
@@ -154,7 +158,8 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.hold_shard(regclass, regclass) IS
 'a part of attach_call_event_log: keeps a shard from moves, by Citus and by move_call_shard. Does nothing for another '
-'table. Errors: 55000 it is on its way to another server or there, or calls is not the table of its calls';
+'table. Errors: 55000 it is on its way to another server or there, Citus has split it, or calls is not the table '
+'of its calls';
 
 CREATE FUNCTION _callhardening.note_move(log regclass, shard bigint, to_host text, to_port int) RETURNS text
     LANGUAGE plpgsql

@@ -219,8 +219,28 @@ $$;
 COMMENT ON FUNCTION _callhardening.has_stamps(regclass) IS
 'whether an event was stamped while its table was a log. Others have marks';
 
+-- The nodes are asked again, since nothing can happen to the shard now.
+CREATE FUNCTION _callhardening.begins_anew(log regclass, shard regclass, source bigint) RETURNS boolean
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+SELECT CASE
+    WHEN EXISTS (SELECT FROM _callhardening.my_detached_logs AS d WHERE d.events = shard AND d.state IS NOT NULL)
+        THEN false
+    WHEN source IS NULL THEN NOT _callhardening.has_stamps(shard)
+    WHEN source = 0 THEN false
+    ELSE EXISTS (SELECT FROM _callhardening.ask_nodes(format('SELECT count(*) FROM
+            _callhardening.moved_shards(%L::regclass) AS m WHERE m.shard_id = %s', log, source), false) AS n
+        WHERE n.answer::bigint > 0) END
+$$;
+
+COMMENT ON FUNCTION _callhardening.begins_anew(regclass, regclass, bigint) IS
+'a part of attach_call_shards: whether a new shard is attached from its beginning. Else it was detached. source: see '
+'source_of_shard';
+
 CREATE FUNCTION _callhardening.attach_shard(distributed_log regclass, shard bigint, shard_events regclass,
-        shard_calls regclass, settings _callhardening.logs, from_beginning boolean)
+        shard_calls regclass, settings _callhardening.logs, source bigint)
     RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -241,12 +261,12 @@ BEGIN
     END IF;
     IF answer IS NOT NULL THEN
         RETURN answer;
-    ELSIF NOT coalesce(from_beginning, NOT _callhardening.has_stamps(shard_events)) OR EXISTS (
-        SELECT FROM _callhardening.my_detached_logs AS d WHERE d.events = shard_events AND d.state IS NOT NULL) THEN
-        RETURN 'detached'; -- attached from the beginning, its state would find all events taken
     END IF;
     -- Each event comes before the log, and is buried below, or after it.
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', shard_events);
+    IF NOT _callhardening.begins_anew(distributed_log, shard_events, source) THEN
+        RETURN 'detached'; -- attached from the beginning, its state would find all events taken
+    END IF;
     INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column)
     VALUES (shard_events, shard_calls, settings.provider, settings.lanes, settings.shape, settings.route_column)
     RETURNING log_id INTO log;
@@ -259,10 +279,9 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.attach_shard(regclass, bigint, regclass, regclass, _callhardening.logs, boolean) IS
+COMMENT ON FUNCTION _callhardening.attach_shard(regclass, bigint, regclass, regclass, _callhardening.logs, bigint) IS
 'makes a shard of a distributed log an event log of this server. With a state of move_call_shard it goes on there. '
-'Otherwise all of its events are delivered from the beginning. from_beginning: whether this is wanted; NULL: if no log '
-'has stamped an event';
+'Otherwise all of its events are delivered from the beginning, or it was detached. source: see source_of_shard';
 
 CREATE FUNCTION _callhardening.pass_settings(events regclass, settings _callhardening.logs) RETURNS void
     LANGUAGE sql
@@ -292,9 +311,7 @@ CREATE FUNCTION _callhardening.moved_shards(log regclass) RETURNS TABLE (shard_i
 SELECT l.shard_id, (SELECT coalesce(jsonb_agg(to_jsonb(c)), '[]') FROM _callhardening.operated_consumers AS c
     WHERE c.log_id = l.log_id)
 FROM _callhardening.my_logs AS l WHERE NOT _callhardening.is_placed_here(l.shard_id)
-    -- After a split Citus does not know the shard, and its name does.
-    AND coalesce(_callhardening.shell_of(l.events),
-        to_regclass(regexp_replace(l.events::text, '_[0-9]+("?)$', '\1'))) = log
+    AND coalesce(_callhardening.shell_of(l.events), _callhardening.shell_by_name(l.events::text)) = log
 UNION ALL
 SELECT k.shard_id, k.consumers FROM _callhardening.my_left_shards AS k WHERE k.log = moved_shards.log
 $$;
@@ -336,6 +353,7 @@ COMMENT ON FUNCTION _callhardening.take_consumers(jsonb) IS
 CREATE FUNCTION _callhardening.register_distributed_log(events regclass, calls regclass, settings jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '10s'
     SET citus.override_table_visibility = off
     AS $$
 DECLARE
@@ -366,10 +384,12 @@ COMMENT ON FUNCTION _callhardening.register_distributed_log(regclass, regclass, 
 'attached shards these settings. Returns an array of shard_id and result, with the shards that are on another server '
 'now, and all that this server knows';
 
-CREATE FUNCTION _callhardening.attach_node_shard(events regclass, shard bigint, settings jsonb, from_beginning boolean)
+-- New events wait behind it, and a transaction that was forgotten can hold it up.
+CREATE FUNCTION _callhardening.attach_node_shard(events regclass, shard bigint, settings jsonb, source bigint)
     RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '10s'
     SET citus.override_table_visibility = off
     AS $$
 DECLARE
@@ -379,7 +399,7 @@ BEGIN
     PERFORM _callhardening.require_table_owner(events);
     PERFORM _callhardening.lock_distributed_log(events);
     answer := (SELECT _callhardening.attach_shard(events, s.shard_id, s.shard::regclass, s.calls_shard::regclass,
-        given, from_beginning) FROM _callhardening.local_shards(events) AS s
+        given, source) FROM _callhardening.local_shards(events) AS s
         WHERE s.shard_id = attach_node_shard.shard);
     PERFORM _callhardening.pass_settings(events, given);
     UPDATE _callhardening.shard_logs AS l SET has_new_shards = true
@@ -388,12 +408,12 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.attach_node_shard(regclass, bigint, jsonb, boolean) IS
+COMMENT ON FUNCTION _callhardening.attach_node_shard(regclass, bigint, jsonb, bigint) IS
 'a part of attach_call_shards, on the node of a shard that is no log: attach_shard with the settings of the '
 'distributed log';
 
 -- In a transaction of its own: a receiver with events of two shards would wait for both, and hold one of them.
-CREATE FUNCTION _callhardening.attach_new_shard(log regclass, shard bigint, settings jsonb, from_beginning boolean)
+CREATE FUNCTION _callhardening.attach_new_shard(log regclass, shard bigint, settings jsonb, source bigint)
     RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -403,7 +423,7 @@ DECLARE
 BEGIN
     SELECT a.* INTO answer FROM _callhardening.place_of_shard(shard) AS p CROSS JOIN LATERAL _callhardening.ask_node(
         p.host, p.port, format('SELECT _callhardening.attach_node_shard(%L::regclass, %s, %L, %L)', log, shard,
-            settings, from_beginning)) AS a;
+            settings, source)) AS a;
     IF answer.error IS NOT NULL THEN
         PERFORM _callhardening.report('WARNING'::text, format('shard %s of %s was not attached', shard, log),
             detail => answer.error, hint => 'The server log of its node has the hint of this error. Then call '
@@ -413,7 +433,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.attach_new_shard(regclass, bigint, jsonb, boolean) IS
+COMMENT ON FUNCTION _callhardening.attach_new_shard(regclass, bigint, jsonb, bigint) IS
 'a part of attach_call_shards: has a shard attached by its node. An error there is a WARNING, and returned';
 
 CREATE FUNCTION _callhardening.forget_moved_shards(log regclass, forgotten jsonb) RETURNS void
@@ -432,19 +452,47 @@ COMMENT ON FUNCTION _callhardening.forget_moved_shards(regclass, jsonb) IS
 'a part of attach_call_shards, on each node: forgets shards of a distributed log that are not on this server any more. '
 'forgotten: an array of their numbers';
 
--- A server of before that still has the shard in its list would have it delivered from the beginning later.
-CREATE FUNCTION _callhardening.forget_elsewhere(shard regclass) RETURNS void
-    LANGUAGE sql
+CREATE FUNCTION _callhardening.forget_shard_without_consumers(log regclass, shard bigint) RETURNS text
+    LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT FROM _callhardening.ask_nodes(format('SELECT _callhardening.forget_moved_shards(%L::regclass, ''[%s]'')',
-    _callhardening.shell_of(shard), _callhardening.shard_of(shard)), true)
-WHERE _callhardening.shard_of(shard) IS NOT NULL
+DECLARE
+    names text := (SELECT string_agg(c ->> 'name', ', ') FROM _callhardening.moved_shards(log) AS m
+        CROSS JOIN LATERAL jsonb_array_elements(m.consumers) AS c WHERE m.shard_id = shard);
+BEGIN
+    IF names IS NULL THEN
+        PERFORM _callhardening.forget_moved_shards(log, to_jsonb(ARRAY[shard]));
+    END IF;
+    RETURN names;
+END
 $$;
 
-COMMENT ON FUNCTION _callhardening.forget_elsewhere(regclass) IS
+COMMENT ON FUNCTION _callhardening.forget_shard_without_consumers(regclass, bigint) IS
+'a part of detach_call_event_log, on each node: forgets a shard that Citus has moved away. With consumers that have '
+'not followed it, it stays, and their names are returned';
+
+-- A server of before that still has the shard in its list would have it delivered from the beginning later.
+CREATE FUNCTION _callhardening.require_one_node(shard regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    shell regclass := _callhardening.shell_of(shard);
+    names text := (SELECT string_agg(n.answer, ', ') FROM _callhardening.ask_nodes(format(
+            'SELECT _callhardening.forget_shard_without_consumers(%L::regclass, %s)', shell,
+            _callhardening.shard_of(shard)), true) AS n
+        WHERE shell IS NOT NULL AND n.answer <> '');
+BEGIN
+    IF names IS NOT NULL THEN
+        PERFORM _callhardening.raise_error('55000', format('shard %s has consumers on another node: %s', shard, names),
+            hint => format('On the coordinator: SELECT * FROM attach_call_shards(%L). Then they are here.', shell));
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_one_node(regclass) IS
 'a part of detach_call_event_log: no other node has this shard as its log. A node that does not answer is a WARNING. '
-'Does nothing for a table that is no shard';
+'Does nothing for a table that is no shard. Error: 55000 consumers have not followed it yet';
 
 CREATE FUNCTION _callhardening.end_shard_attach(log regclass, attached jsonb, forgotten jsonb) RETURNS void
     LANGUAGE sql
@@ -536,8 +584,9 @@ DECLARE
 BEGIN
     PERFORM _callhardening.require_citus('attach_call_shards'::text);
     PERFORM _callhardening.require_relation(log, 'log'::text);
-    IF pg_current_xact_id_if_assigned() IS NOT NULL THEN -- the nodes would wait for its locks, and it for them
-        PERFORM _callhardening.raise_error('25001', 'attach_call_shards was called in a transaction that has written',
+    -- The nodes would wait for its locks, and it for them.
+    IF pg_current_xact_id_if_assigned() IS NOT NULL OR now() < statement_timestamp() THEN
+        PERFORM _callhardening.raise_error('25001', 'attach_call_shards was called inside of a transaction',
             hint => 'COMMIT first.');
     END IF;
     SELECT * INTO known FROM _callhardening.logs AS l WHERE l.events = log AND l.shard_id IS NULL
@@ -591,24 +640,25 @@ $$;
 COMMENT ON FUNCTION _callhardening.shard_hashes(bigint) IS
 'the hash values of a shard by the call; NULL: it has all calls, or there is no such shard';
 
--- Moved by Citus, or detached? Of a shard that was attached, a node with its log tells. An unknown one may be a part of
--- a shard that Citus has split.
-CREATE FUNCTION _callhardening.begins_anew(shard bigint, found jsonb) RETURNS boolean
+-- Moved by Citus, or detached? A node that had the shard as its log tells. An unknown one may be a part of a shard that
+-- Citus has split.
+CREATE FUNCTION _callhardening.source_of_shard(shard bigint, found jsonb) RETURNS bigint
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT CASE
-    WHEN found @> jsonb_build_array(jsonb_build_object('shard_id', shard, 'result', 'known'))
-        THEN found @> jsonb_build_array(jsonb_build_object('shard_id', shard, 'result', 'moved away'))
-    WHEN EXISTS (SELECT FROM jsonb_to_recordset(found) AS k (shard_id bigint, result text, hashes int8range)
-        WHERE k.result = 'known' AND k.hashes @> _callhardening.shard_hashes(shard)
+WITH source AS MATERIALIZED (
+    SELECT k.shard_id FROM jsonb_to_recordset(found) AS k (shard_id bigint, result text, hashes int8range)
+    WHERE k.shard_id = shard AND k.result IN ('known', 'moved away')
+        OR k.result = 'known' AND k.hashes @> _callhardening.shard_hashes(shard)
             AND (_callhardening.place_of_shard(k.shard_id)).relation IS NULL
-            AND found @> jsonb_build_array(jsonb_build_object('shard_id', k.shard_id, 'result', 'moved away')))
-        THEN true END
+    ORDER BY k.shard_id <> shard, upper(k.hashes) - lower(k.hashes) LIMIT 1)
+SELECT CASE WHEN found @> jsonb_build_array(jsonb_build_object('shard_id', s.shard_id, 'result', 'moved away'))
+    THEN s.shard_id ELSE 0 END FROM source AS s
 $$;
 
-COMMENT ON FUNCTION _callhardening.begins_anew(bigint, jsonb) IS
-'a part of attach_call_shards: whether a new shard is attached from its beginning. false: it was detached; NULL: not '
+COMMENT ON FUNCTION _callhardening.source_of_shard(bigint, jsonb) IS
+'a part of attach_call_shards: the shard that a node had as its log, before Citus has moved it, or split it into '
+'others: this one, or the smallest that it was a part of. 0: it was attached, and no node has it; NULL: it is not '
 'known. found: what shards_of_nodes returns';
 
 CREATE FUNCTION @extschema@.attach_call_shards(log regclass) RETURNS TABLE (shard_id bigint, node text, result text)
@@ -629,7 +679,7 @@ BEGIN
     LOOP
         IF result = 'new' THEN
             result := _callhardening.attach_new_shard(log, shard_id, settings,
-                _callhardening.begins_anew(shard_id, found));
+                _callhardening.source_of_shard(shard_id, found));
         END IF;
         IF result IN ('attached', 'was attached') THEN
             attached := attached || jsonb_build_object('shard_id', shard_id, 'hashes',
@@ -657,7 +707,8 @@ nothing is to do. After a move, a split or a restore by other means than move_ca
 of a shard that are not purged are delivered once more, to each of its consumers. Consumers do not
 follow a split: they are a WARNING. A shard that was detached stays so, wherever Citus moves it. So
 does one whose old node was removed. A node that does not answer is a WARNING and a row without a
-shard. A shard that its node cannot attach is a WARNING and a row with the error.
+shard. A shard that its node cannot attach is a WARNING and a row with the error. So is one on which
+a transaction is open for 10 seconds: new events wait meanwhile.
 - log: the distributed log; name it on the server where it was created or configured
 - node: host and port
 - result: attached, was attached, moved away (from this node), on its way (call move_call_shard
@@ -666,7 +717,7 @@ shard. A shard that its node cannot attach is a WARNING and a row with the error
 Errors:
 - 0A000: a log of harden_call_events or create_call_changes, or consumers beside the default one
 - 22004: log is NULL
-- 25001: its transaction has written
+- 25001: inside of a transaction
 - 42501: the caller is not the owner of the tables
 - 42P01: no such table
 - 55000: this database has no Citus, or it is no distributed log';

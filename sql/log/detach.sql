@@ -239,7 +239,7 @@ BEGIN
     PERFORM _callhardening.require_read_committed('an event log cannot be detached'::text);
     PERFORM _callhardening.require_relation(log, 'log'::text);
     PERFORM _callhardening.require_table_owner(log);
-    PERFORM _callhardening.forget_elsewhere(log);
+    PERFORM _callhardening.lock_distributed_log(_callhardening.shell_of(log));
     -- Another session that detaches or attaches it waits here. Writers do not.
     EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', log);
     SELECT * INTO settings FROM _callhardening.logs AS l WHERE l.events = log;
@@ -249,6 +249,7 @@ BEGIN
     PERFORM _callhardening.adopt_log(log, false);
     SELECT * INTO settings FROM _callhardening.logs AS l WHERE l.events = log;
     PERFORM _callhardening.require_detachable_log(settings);
+    PERFORM _callhardening.require_one_node(log);
     UPDATE _callhardening.detachable_logs AS l SET state = NULL WHERE l.log_id = settings.log_id;
     IF NOT FOUND THEN
         PERFORM _callhardening.require_table_owner(settings.calls);
@@ -287,5 +288,5 @@ Errors:
 - 42501: the caller is not the owner of both tables
 - 42P01: no such table
 - 54000: the numbers of the lanes are used up
-- 55000: no such log, or a log of changes
+- 55000: no such log, a log of changes, or a shard with consumers that have not followed it
 - 55006: the log has background workers (stop_call_worker)';

@@ -1060,9 +1060,8 @@ BEGIN
             ON d.classid = 'pg_class'::regclass AND d.objid = l.events AND d.objsubid = 0
         WHERE NOT _callhardening.is_placed_here(l.shard_id)
     LOOP
-        -- After a split Citus does not know the shard, and its name does.
         shell := coalesce((_callhardening.place_of_shard(gone.shard_id)).relation,
-            to_regclass(format('%I.%I', gone.schema_name, regexp_replace(gone.object_name, '_[0-9]+$', ''))));
+            _callhardening.shell_by_name(format('%I.%I', gone.schema_name, gone.object_name)));
         IF _callhardening.distribution(shell) IS NOT NULL THEN
             INSERT INTO _callhardening.left_shards VALUES (gone.shard_id, shell,
                 (SELECT coalesce(jsonb_agg(to_jsonb(c)), '[]') FROM _callhardening.consumers AS c

@@ -8,7 +8,9 @@ ALTER TABLE call_events RENAME TO template;
 
 CREATE TABLE histories (history int PRIMARY KEY, log text NOT NULL, consumer name NOT NULL,
     is_old boolean NOT NULL, is_stamped_anew boolean NOT NULL DEFAULT false);
-CREATE TABLE held (history int, claim_id bigint, event_seq bigint, call_id text, is_skipped boolean DEFAULT false);
+-- place: the order of the rows of a claim. It is that of event_seq, but not after a restore of data alone.
+CREATE TABLE held (place bigint GENERATED ALWAYS AS IDENTITY, history int, claim_id bigint, event_seq bigint, call_id text,
+    is_skipped boolean DEFAULT false);
 CREATE TABLE done (place bigint GENERATED ALWAYS AS IDENTITY, history int, event_seq bigint, call_id text);
 CREATE TABLE revived (history int, call_id text);
 CREATE TABLE steps (place bigint GENERATED ALWAYS AS IDENTITY, history int, step text, detail text);
@@ -64,7 +66,7 @@ DECLARE
     taken text;
 BEGIN
     WITH claimed AS (SELECT * FROM claim_call_events(up_to(6), lease, 'worker', log_of(number), consumer => consumer_of(number))),
-        kept AS (INSERT INTO held SELECT number, claim_id, event_seq, call_id FROM claimed)
+        kept AS (INSERT INTO held (history, claim_id, event_seq, call_id) SELECT number, claim_id, event_seq, call_id FROM claimed)
     SELECT string_agg(event_seq || ' (' || call_id || ')', ',' ORDER BY event_seq) INTO taken FROM claimed;
     RETURN taken;
 END $$;
@@ -78,7 +80,7 @@ DECLARE
 BEGIN
     IF outcome = 'completed' THEN
         INSERT INTO done (history, event_seq, call_id)
-        SELECT number, event_seq, call_id FROM held WHERE claim_id = claim AND NOT is_skipped ORDER BY event_seq;
+        SELECT number, event_seq, call_id FROM held WHERE claim_id = claim AND NOT is_skipped ORDER BY place;
     END IF;
     DELETE FROM held WHERE claim_id = claim;
     RETURN claim || ' ' || outcome;
@@ -92,8 +94,8 @@ DECLARE
 BEGIN
     WITH claimed AS (SELECT * FROM claim_call_events(up_to(6), '1 hour', 'worker', log_of(number), ARRAY[claim], consumer_of(number))),
         finished AS (INSERT INTO done (history, event_seq, call_id)
-            SELECT number, event_seq, call_id FROM held WHERE claim_id = claim AND NOT is_skipped ORDER BY event_seq),
-        kept AS (INSERT INTO held SELECT number, claim_id, event_seq, call_id FROM claimed)
+            SELECT number, event_seq, call_id FROM held WHERE claim_id = claim AND NOT is_skipped ORDER BY place),
+        kept AS (INSERT INTO held (history, claim_id, event_seq, call_id) SELECT number, claim_id, event_seq, call_id FROM claimed)
     SELECT string_agg(event_seq || ' (' || call_id || ')', ',' ORDER BY event_seq) INTO taken FROM claimed;
     DELETE FROM held WHERE claim_id = claim;
     RETURN claim || ' completed, ' || coalesce(taken, 'nothing');
@@ -117,7 +119,7 @@ BEGIN
         RETURN NULL;
     END IF;
     outcome := fail_call_event(failed.claim_id, failed.event_seq, 'failed', (ARRAY['0', '1 hour', NULL])[up_to(3)]::interval);
-    UPDATE held SET is_skipped = true WHERE claim_id = failed.claim_id AND call_id = failed.call_id AND event_seq >= failed.event_seq;
+    UPDATE held SET is_skipped = true WHERE claim_id = failed.claim_id AND call_id = failed.call_id AND place >= failed.place;
     RETURN failed.event_seq || ' ' || outcome;
 EXCEPTION WHEN invalid_parameter_value THEN
     RETURN failed.event_seq || ' is gone';

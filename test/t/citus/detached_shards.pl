@@ -135,6 +135,27 @@ attach_with_state($log, $state);
 is($cluster->sql($log->{home}, "SELECT count(*) FROM call_consumers WHERE log = '$log->{shard}'::regclass AND consumer = 'crm'"), 1,
 	'its consumer comes with its state');
 
+# Only the node that had it knows it: attach_call_shards was interrupted before its last step.
+$log = create_log();
+$cluster->sql($_, "DELETE FROM _callhardening.known_shards WHERE shard_id = $log->{id}") for 0 .. 4;
+move($log);
+is(attach($log), 'attached', 'a moved shard begins anew if its node alone knows it');
+
+# Its consumers have not followed it.
+$log = create_log();
+$before = $log->{home};
+$cluster->sql($before, "SELECT create_call_consumer('$log->{shard}', 'crm', from_beginning => true)");
+move($log);
+like($cluster->messages($before, "SELECT detach_call_event_log('$log->{shard}')"), qr/^ERROR:  55000/, 'its old node cannot detach it');
+attach_with_state($log);
+like($cluster->messages($log->{home}, "SELECT detach_call_event_log('$log->{shard}');"),
+	qr/^ERROR:  55000: shard \S+ has consumers on another node: crm\nHINT: +On the coordinator: SELECT \* FROM attach_call_shards/m,
+	'nor does its new node, before its consumers are there');
+is(attach($log), 'was attached', 'attach_call_shards');
+is($cluster->sql($log->{home}, "SELECT count(*) FROM call_consumers WHERE log = '$log->{shard}'::regclass AND consumer = 'crm'"), 1,
+	'has them follow');
+like(detach($log), qr/"name": "crm"/, 'then it is detached with them');
+
 # Another shard of its log is split.
 $cluster->sql(0, q{CREATE SCHEMA p; SELECT create_distributed_call_tables('p', 4, 2)});
 $log = { name => 'p.call_events', schema => 'p' };
@@ -160,6 +181,26 @@ is($cluster->sql(0, "SELECT string_agg(DISTINCT result, ' ') FROM attach_call_sh
     AND result <> 'moved away'"), 'detached', 'a detached shard is no part of another one');
 is($cluster->sql(0, q{SELECT count(*) FROM attach_call_shards('p.call_events') WHERE result = 'was attached'}), 4,
 	'the parts are attached');
+
+# It is split itself: both parts take its state.
+my $port = $cluster->node($log->{home})->port;
+$worker = $cluster->sql(0, "SELECT nodeid FROM pg_dist_node WHERE nodeport = $port");
+$cluster->sql(0, sprintf(q{SELECT citus_split_shard_by_split_points(%d, ARRAY['%d'], ARRAY[%d, %d], 'block_writes')}, $kept->[0],
+	int(($kept->[2] + $kept->[3]) / 2), $worker, $worker));
+is($cluster->sql(0, q{SELECT count(*) FROM attach_call_shards('p.call_events') WHERE result = 'detached'}), 2,
+	'the parts of a detached shard are detached');
+like($cluster->messages($log->{home}, "SELECT attach_call_event_log('$log->{shard}', 'p.calls', '$state');"),
+	qr/^ERROR:  55000: Citus has split/m, 'the table of before takes no state');
+my $again = 0;
+for my $part (split /\n/, $cluster->sql($log->{home}, qq{SELECT s.shard || '|' || s.calls_shard
+    FROM _callhardening.local_shards('p.call_events'::regclass) AS s LEFT JOIN _callhardening.logs AS l ON l.shard_id = s.shard_id
+    WHERE l.log_id IS NULL}))
+{
+	my ($events, $calls) = split /\|/, $part;
+	$cluster->sql($log->{home}, "SELECT attach_call_event_log('$events', '$calls', '$state')");
+	$again += $cluster->sql($log->{home}, "SELECT claimed FROM process_call_events(log => '$events')");
+}
+is($again, 0, 'with it no event comes again');
 
 # What was known about it is gone.
 for my $loss (
@@ -204,7 +245,7 @@ $log = create_log();
 my ($to) = grep { $_ != $log->{home} } @workers;
 begin_move($log, $to);
 move($log, grep { $_ != $to } @workers);
-$cluster->sql(0, qq{SELECT _callhardening.attach_new_shard('$log->{name}', $log->{id}, to_jsonb(l) - '{log_id,events,calls}'::text[], false)
+$cluster->sql(0, qq{SELECT _callhardening.attach_new_shard('$log->{name}', $log->{id}, to_jsonb(l) - '{log_id,events,calls}'::text[], 0)
     FROM _callhardening.logs AS l WHERE l.events = '$log->{name}'::regclass});
 is(process($log), 0, 'a move that was lost in its last step: nothing comes twice');
 is($cluster->sql($log->{home}, "SELECT count(*) FROM _callhardening.known_shards WHERE shard_id = $log->{id}"), 1,
@@ -288,8 +329,10 @@ $caller->quit;
 # The nodes would wait for the locks of their caller.
 like($cluster->messages(0, q{BEGIN; SELECT configure_call_event_log('r.call_events', max_attempts => 7);
     SELECT * FROM attach_call_shards('r.call_events')}),
-	qr/^ERROR:  25001: attach_call_shards was called in a transaction that has written/m,
-	'a transaction that has written is refused');
+	qr/^ERROR:  25001: attach_call_shards was called inside of a transaction/m, 'a transaction that has written is refused');
+
+like($cluster->messages(0, q{BEGIN; SELECT count(*) FROM r.calls; SELECT * FROM attach_call_shards('r.call_events')}),
+	qr/^ERROR:  25001/m, 'so is one that has read');
 
 # Somebody has a table with the name of another's shard.
 $cluster->sql(0, 'CREATE ROLE mallory LOGIN; CREATE SCHEMA mallory AUTHORIZATION mallory');

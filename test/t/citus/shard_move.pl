@@ -214,19 +214,27 @@ like($attacher->{stderr}, qr/shard n\.call_events_\d+ is on another server/, 'an
 $attacher->quit;
 
 # An event without a call that comes beside attach_call_shards is buried.
-my $session = $cluster->node($node)->background_psql('postgres');
-$session->query_safe(qq{BEGIN; SELECT _callhardening.attach_node_shard(l.events, $number, to_jsonb(l) - '{log_id,events,calls}'::text[],
-    true) FROM _callhardening.logs AS l WHERE l.events = 'n.call_events'::regclass});
+$cluster->sql(0, q{CREATE SCHEMA b; SELECT create_distributed_call_tables('b', 1, 2)});
+$cluster->sql(0, q{SELECT attach_call_shards('b.call_events')});
+my ($home) = $cluster->shard_of('b.call_events');
+my $as_new = q{SET citus.override_table_visibility = off; UPDATE _callhardening.forgotten_logs AS f SET is_forgotten = true
+    FROM _callhardening.logs AS l WHERE l.log_id = f.log_id AND l.shard_id IN
+    (SELECT k.shard_id FROM _callhardening.known_shards AS k WHERE k.log = 'b.call_events'::regclass)};
+$cluster->sql($home, $as_new);
+my $session = $cluster->node($home)->background_psql('postgres');
+$session->query_safe(q{BEGIN; SELECT _callhardening.attach_node_shard(l.events, k.shard_id, to_jsonb(l) - '{log_id,events,calls}'::text[],
+    NULL) FROM _callhardening.logs AS l JOIN _callhardening.known_shards AS k ON k.log = l.events
+    WHERE l.events = 'b.call_events'::regclass});
 my $receiver = $cluster->node(0)->background_psql('postgres');
-$receiver->query_until(qr/begins/, "\\echo begins\nSELECT ingest_call_event('no call at all', 'n.call_events');\n\\echo ends\n");
-ok($cluster->node($node)->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity
-    WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO n.call_events%'}), 'a receiver waits for the attach');
+$receiver->query_until(qr/begins/, "\\echo begins\nSELECT ingest_call_event('no call at all', 'b.call_events');\n\\echo ends\n");
+ok($cluster->node($home)->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity
+    WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO b.call_events%'}), 'a receiver waits for the attach');
 $session->query_safe('COMMIT');
 $session->quit;
 $receiver->query_until(qr/ends/, '');
 $receiver->quit;
-is($cluster->sql($node, 'SELECT count(*) FROM call_dead_events WHERE log_id = (SELECT log_id FROM call_event_logs'
-	  . " WHERE shard_id = $number)"), 1, 'its event is a dead one');
+is($cluster->sql($home, q{SELECT count(*) FROM call_dead_events JOIN call_event_logs USING (log_id)
+    WHERE events::text ~ '^b.call_events'}), 1, 'its event is a dead one');
 
 # A receiver has events of two shards of one node in a transaction. attach_call_shards waits for it, and holds neither.
 $cluster->sql(0, q{CREATE SCHEMA d; SELECT create_distributed_call_tables('d', 6, 2)});
