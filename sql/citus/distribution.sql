@@ -124,6 +124,13 @@ CREATE FUNCTION _callhardening.shard_of(relation regclass) RETURNS bigint
 
 COMMENT ON FUNCTION _callhardening.shard_of(regclass) IS 'the number of a shard; NULL: the table is no shard';
 
+CREATE FUNCTION _callhardening.is_in_transaction_block() RETURNS boolean
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_is_in_transaction_block';
+
+COMMENT ON FUNCTION _callhardening.is_in_transaction_block() IS
+'whether the client has begun a transaction that goes on after this statement; false also in an EXCEPTION block';
+
 CREATE FUNCTION _callhardening.shell_by_name(shard text) RETURNS regclass
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -135,6 +142,36 @@ $$;
 COMMENT ON FUNCTION _callhardening.shell_by_name(text) IS
 'the distributed table that a shard is of by its name, as after a split: Citus does not know the shard then. NULL: '
 'none, or its name is so long that Citus has cut it';
+
+CREATE FUNCTION _callhardening.is_split_shard(events regclass) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET citus.override_table_visibility = off
+    AS $$
+BEGIN
+    RETURN _callhardening.shell_of(events) IS NULL AND EXISTS (SELECT FROM _callhardening.my_known_shards AS k
+        WHERE k.log = _callhardening.shell_by_name(events::text)
+            AND k.shard_id = substring(events::text FROM '_([0-9]{1,18})"?$')::bigint);
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.is_split_shard(regclass) IS
+'whether this is the table of a shard that Citus has split. Citus drops it soon';
+
+CREATE FUNCTION _callhardening.require_no_split_shard(events regclass) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF _callhardening.is_split_shard(events) THEN
+        PERFORM _callhardening.raise_error('55000', format('Citus has split %s, and does not know it any more', events),
+            hint => 'attach_call_shards lists the shards in its place. They have its events, and take its state.');
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_no_split_shard(regclass) IS
+'refuses (55000) the table of a shard that Citus has split';
 
 CREATE FUNCTION _callhardening.hold_placed(relation regclass) RETURNS void
     LANGUAGE c STRICT

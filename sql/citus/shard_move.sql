@@ -136,10 +136,7 @@ DECLARE
     note record;
     beside regclass;
 BEGIN
-    IF shell IS NULL AND _callhardening.shell_by_name(events::text) IS NOT NULL THEN
-        PERFORM _callhardening.raise_error('55000', format('Citus has split %s, and does not know it any more', events),
-            hint => 'attach_call_shards lists the shards in its place. They have its events, and take its state.');
-    END IF;
+    PERFORM _callhardening.require_no_split_shard(events);
     PERFORM _callhardening.lock_distributed_log(shell);
     PERFORM _callhardening.hold_placed(events);
     note := _callhardening.noted_move(shell, number);

@@ -219,7 +219,7 @@ $$;
 COMMENT ON FUNCTION _callhardening.has_stamps(regclass) IS
 'whether an event was stamped while its table was a log. Others have marks';
 
--- The nodes are asked again, since nothing can happen to the shard now.
+-- The nodes are asked again, since nobody else can attach, detach or move the shard now. Writers do not wait for it.
 CREATE FUNCTION _callhardening.begins_anew(log regclass, shard regclass, source bigint) RETURNS boolean
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
@@ -261,12 +261,11 @@ BEGIN
     END IF;
     IF answer IS NOT NULL THEN
         RETURN answer;
+    ELSIF NOT _callhardening.begins_anew(distributed_log, shard_events, source) THEN
+        RETURN 'detached'; -- attached from the beginning, its state would find all events taken
     END IF;
     -- Each event comes before the log, and is buried below, or after it.
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', shard_events);
-    IF NOT _callhardening.begins_anew(distributed_log, shard_events, source) THEN
-        RETURN 'detached'; -- attached from the beginning, its state would find all events taken
-    END IF;
     INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape, route_column)
     VALUES (shard_events, shard_calls, settings.provider, settings.lanes, settings.shape, settings.route_column)
     RETURNING log_id INTO log;
@@ -585,7 +584,7 @@ BEGIN
     PERFORM _callhardening.require_citus('attach_call_shards'::text);
     PERFORM _callhardening.require_relation(log, 'log'::text);
     -- The nodes would wait for its locks, and it for them.
-    IF pg_current_xact_id_if_assigned() IS NOT NULL OR now() < statement_timestamp() THEN
+    IF pg_current_xact_id_if_assigned() IS NOT NULL OR _callhardening.is_in_transaction_block() THEN
         PERFORM _callhardening.raise_error('25001', 'attach_call_shards was called inside of a transaction',
             hint => 'COMMIT first.');
     END IF;

@@ -923,6 +923,7 @@ BEGIN
         RAISE null_value_not_allowed USING MESSAGE = 'events, calls, provider and lanes must not be NULL';
     END IF;
     PERFORM _callhardening.require_log_tables(events, calls);
+    PERFORM _callhardening.require_no_split_shard(events);
     PERFORM _callhardening.require_new_log(events, calls);
     PERFORM _callhardening.require_valid_log_settings(provider, shape, lanes);
     SELECT c.name INTO missing

@@ -51,7 +51,7 @@ WHERE d.state IS NOT NULL AND EXISTS (SELECT FROM states s WHERE s.relation = d.
     AND NOT EXISTS (SELECT FROM logs l WHERE l.events = d.events)
     AND (_callhardening.noted_move(_callhardening.shell_of(d.events), _callhardening.shard_of(d.events))).state IS NULL
     AND NOT _callhardening.is_moved_away(d.events)
-    AND (_callhardening.shell_of(d.events) IS NOT NULL OR _callhardening.shell_by_name(d.events::text) IS NULL)
+    AND NOT _callhardening.is_split_shard(d.events)
 UNION ALL
 -- A schema restored without data has the triggers, but no rows in call_event_logs.
 SELECT s.relation::regclass, 'gap', 'log_not_registered',
@@ -69,7 +69,7 @@ FROM states s WHERE s.part = 'stamp' AND NOT EXISTS (SELECT FROM logs l WHERE l.
     AND NOT EXISTS (SELECT FROM _callhardening.detached_logs d WHERE d.events = s.relation AND d.state IS NOT NULL)
     AND _callhardening.distribution(s.relation) IS NULL
     AND s.relation NOT IN (SELECT h.relation FROM _callhardening.local_shards() AS h WHERE h.relation IS NOT NULL)
-    AND NOT _callhardening.is_moved_away(s.relation)
+    AND NOT _callhardening.is_moved_away(s.relation) AND NOT _callhardening.is_split_shard(s.relation::regclass)
 UNION ALL
 SELECT l.events, 'gap', 'trigger_missing', format('the trigger %s is gone', p.name),
        CASE p.part

@@ -2,6 +2,7 @@
 #include "pg/citus/catalog.hpp"
 
 extern "C" {
+#include "access/xact.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 }
@@ -89,6 +90,12 @@ CALLHARDENING_FUNCTION(distribution)
 }
 
 // True only if Citus is installed in this database: its other catalogs can be read then.
+// A subtransaction can be that of a function with EXCEPTION. Then it is not known.
+CALLHARDENING_FUNCTION(is_in_transaction_block)
+{
+    PG_RETURN_BOOL(IsTransactionBlock() && GetCurrentTransactionNestLevel() == 1);
+}
+
 CALLHARDENING_FUNCTION(has_citus)
 {
     static_cast<void>(fcinfo);

@@ -130,6 +130,7 @@ SELECT statement FROM (VALUES
         _callhardening.take_consumers(''[]''), _callhardening.forget_moved_shards(events, ''[]''),
         _callhardening.follow_moved_shards(''[]'', true), _callhardening.has_stamps(events),
         _callhardening.source_of_shard(1, ''[]''), _callhardening.shard_hashes(1),
+        _callhardening.is_split_shard(events), _callhardening.is_in_transaction_block(),
         _callhardening.begins_anew(events, events, NULL), _callhardening.forget_shard_without_consumers(events, 1),
         _callhardening.end_shard_attach(events, ''[]'', ''[]'') FROM _callhardening.logs AS l WHERE l.is_default'),
     (31.2, 'SELECT log FROM "has space".call_event_waiters WHERE kind OPERATOR(pg_catalog.=) ''client'''),

@@ -191,6 +191,7 @@ is($cluster->sql(0, q{SELECT count(*) FROM attach_call_shards('p.call_events') W
 	'the parts of a detached shard are detached');
 like($cluster->messages($log->{home}, "SELECT attach_call_event_log('$log->{shard}', 'p.calls', '$state');"),
 	qr/^ERROR:  55000: Citus has split/m, 'the table of before takes no state');
+is($cluster->sql($log->{home}, "SELECT count(*) FROM call_enforcement WHERE relation::text = '$log->{shard}'"), 0, 'and is no gap');
 my $again = 0;
 for my $part (split /\n/, $cluster->sql($log->{home}, qq{SELECT s.shard || '|' || s.calls_shard
     FROM _callhardening.local_shards('p.call_events'::regclass) AS s LEFT JOIN _callhardening.logs AS l ON l.shard_id = s.shard_id
@@ -333,6 +334,27 @@ like($cluster->messages(0, q{BEGIN; SELECT configure_call_event_log('r.call_even
 
 like($cluster->messages(0, q{BEGIN; SELECT count(*) FROM r.calls; SELECT * FROM attach_call_shards('r.call_events')}),
 	qr/^ERROR:  25001/m, 'so is one that has read');
+
+# Drivers send a statement as a message of its own. It is no transaction either.
+my $script = PostgreSQL::Test::Utils::tempdir() . '/attach.sql';
+append_to_file($script, q{SELECT * FROM attach_call_shards('r.call_events');});
+for my $mode (qw(simple extended prepared))
+{
+	my $client = $cluster->node(0);
+	command_ok([ 'pgbench', '-n', '-t', 1, '-M', $mode, '-f', $script, '-h', $client->host, '-p', $client->port, 'postgres' ],
+		"attach_call_shards works in the protocol's mode $mode");
+}
+is($cluster->sql(0, q{DO $$ BEGIN PERFORM attach_call_shards('r.call_events'); EXCEPTION WHEN division_by_zero THEN NULL; END $$;
+    SELECT 1}), 1, 'and in a function with EXCEPTION');
+
+# A transaction is open on a detached shard.
+$log = create_log();
+detach($log);
+$writer = $cluster->node(0)->background_psql('postgres');
+$writer->query_safe(qq{BEGIN; SELECT ingest_call_event('{"call_id": 9, "state": "ringing"}', '$log->{name}')});
+is(attach($log), 'detached', 'attach_call_shards waits for no writer of a detached shard');
+$writer->query_safe('COMMIT');
+$writer->quit;
 
 # Somebody has a table with the name of another's shard.
 $cluster->sql(0, 'CREATE ROLE mallory LOGIN; CREATE SCHEMA mallory AUTHORIZATION mallory');
