@@ -90,14 +90,15 @@ CALLHARDENING_FUNCTION(distribution)
 }
 
 // True only if Citus is installed in this database: its other catalogs can be read then.
-// A subtransaction can be that of a function with EXCEPTION. Then it is not known.
-CALLHARDENING_FUNCTION(is_in_transaction_block)
-{
-    PG_RETURN_BOOL(IsTransactionBlock() && GetCurrentTransactionNestLevel() == 1);
-}
-
 CALLHARDENING_FUNCTION(has_citus)
 {
     static_cast<void>(fcinfo);
     PG_RETURN_BOOL(OidIsValid(catalog_of_citus(partition_catalog)));
+}
+
+// A subtransaction can be that of a function with EXCEPTION. Then it is not known.
+CALLHARDENING_FUNCTION(is_in_transaction_block)
+{
+    static_cast<void>(fcinfo);
+    PG_RETURN_BOOL(IsTransactionBlock() && GetCurrentTransactionNestLevel() == 1);
 }

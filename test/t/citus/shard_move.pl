@@ -89,7 +89,7 @@ for my $mode ('block_writes', 'force_logical')
 	my $from = place();
 	my ($to) = grep { $_ != $from } @workers;
 	my $receiver = start_receiver();
-	$cluster->sql(0, move_statement($to, $mode));
+	is($cluster->messages(0, move_statement($to, $mode) . ';'), '', "$mode: the move has no fault");
 	$answered += finish_receiver($receiver);
 	is(place(), $to, "$mode: the shard is on its new server");
 	is($cluster->sql($to, "SELECT count(*) FROM call_event_logs WHERE shard_id = $shard"), 1, 'and attached there');
