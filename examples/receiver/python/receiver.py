@@ -146,8 +146,8 @@ class Receiver:
                 try:
                     return await connection.fetchrow(text, *values)
                 except (asyncpg.ReadOnlySQLTransactionError, asyncpg.InternalClientError):
-                    # A standby stays one. An error of the client, as where a server that stops has closed an idle
-                    # connection, would keep its place in the pool for ever.
+                    # A standby stays one. A server that stops closes an idle connection. If a webhook comes at this
+                    # moment, asyncpg raises InternalClientError, and its pool never gets the place back.
                     connection.terminate()
                     raise
         except Exception as error:  # 28000 can also be a refused login
