@@ -91,6 +91,15 @@ is(as('monitor', $home, "SELECT pending_estimate, error FROM call_event_log_stat
 	'a monitor watches it');
 is(as('operator', $home, "SELECT purge_call_events('0', '$shard')"), 30, 'an operator purges it');
 
+# It moves by hand, and the roles get their rights where it is attached.
+is(ingest('s.call_events', 0, 500), 10, 'events come in');
+my (undef, $calls) = $cluster->shard_of('s.calls');
+my $state = as('owner', $home, "SELECT detach_call_event_log('$shard')");
+my ($other) = grep { $_ != $home } 1, 2;
+as('owner', 0, sprintf(q{SELECT citus_schema_move('s', %s, 'block_writes')}, $cluster->host_and_port($other)));
+is(as('owner', $other, "SELECT attach_call_event_log('$shard', '$calls', '$state')"), 'attached', 'the owner attaches it by hand');
+is(as('processor', $other, "SELECT claimed, failed FROM process_call_events(log => '$shard')"), '10|0', 'a role processes it there');
+
 # -- the owner against others --------------------------------------------------------------------------
 
 # What he puts in the place of call_moving runs with nobody else's rights.
